@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bodies of the client protocol. Runs in: frontend, and the library. Trusts: nothing.
+ *
+ * put_x() writes the body of a message after its header, get_x() reads it and refuses what is left over. The
+ * sizes and lengths are checked here and nowhere else; what a value means is for the reader. Views (struct str) of a read
+ * message point into the record.
+ */
+#ifndef PROTO_CODEC_H
+#define PROTO_CODEC_H
+
+#include "wire.h"
+
+/* HELLO */
+struct hello {
+	uint16_t version_min, version_max;
+	struct str client; /* who says so, for the log; at most 63 bytes */
+};
+/* WELCOME */
+struct welcome {
+	uint16_t version;
+	uint64_t session; /* this connection's number, as the log shows it */
+};
+/* ERROR */
+struct error_reply {
+	uint16_t status; /* enum status, not OK */
+	struct str detail; /* printable, at most ROOT_DETAIL_MAX bytes; may be empty */
+};
+/* CONTAINER_HOSTNAME, CONTAINER_PID, CONTAINER_CGROUP, CONTAINER_GET */
+struct name_request {
+	uint32_t flags; /* 0 */
+	struct str name; /* 1 to ROOT_NAME_MAX bytes */
+};
+/* HOSTNAME */
+struct hostname_reply {
+	struct str hostname; /* at most ROOT_HOSTNAME_MAX bytes */
+};
+/* PID */
+struct pid_reply {
+	uint32_t pid;
+};
+/* CGROUP */
+struct cgroup_reply {
+	struct str cgroup; /* at most ROOT_CGROUP_MAX bytes */
+};
+/* CONTAINER, and each of CONTAINERS */
+struct container_record {
+	uint64_t rid; /* the record's number, ascending, never used again: the cursor of a listing */
+	uint32_t state; /* enum root_container_state */
+	uint32_t pid; /* 0: not running */
+	uint32_t owner;
+	struct str engine, id, name, cgroup;
+};
+/* CONTAINER_LIST, PROGRAM_LIST */
+struct list_request {
+	uint64_t cursor; /* 0 to begin with */
+	uint32_t flags; /* 0 */
+};
+/* PROCESS_START */
+#define START_STDERR 1u /* flags: the client wants the program's standard error */
+struct start_request {
+	uint32_t ipc; /* enum root_ipc */
+	uint32_t flags;
+	struct str label; /* 1 to ROOT_PROGRAM_MAX bytes */
+	struct str args; /* at most ROOT_ARGS_MAX bytes; empty, or ends in NUL */
+};
+/* STARTED; descriptors: PIPES output, input; SOCKETPAIR one; then standard error if asked for */
+struct started_reply {
+	uint32_t pid;
+	uint64_t instance; /* what PROCESS_ACK names; never used again */
+};
+/* PROCESS_WAIT */
+struct wait_request {
+	uint32_t pid; /* 0: any */
+	uint32_t flags; /* 0 */
+	uint64_t ack; /* the last status that arrived, 0: none. The same as a PROCESS_ACK before it */
+};
+/* WAITED */
+struct waited_reply {
+	uint32_t pid;
+	uint32_t status; /* the wait(2) word */
+	uint64_t instance;
+};
+/* PROCESS_ACK */
+struct ack_request {
+	uint64_t instance;
+};
+/* PROCESS_TERMINATE */
+struct terminate_request {
+	uint32_t pid;
+};
+/* each of PROGRAMS */
+struct program_record {
+	uint32_t usable;
+	struct str name, description;
+};
+
+ssize_t put_hello(struct wire_wr *w, const struct hello *m);
+int get_hello(struct wire_rd *r, struct hello *m);
+ssize_t put_welcome(struct wire_wr *w, const struct welcome *m);
+int get_welcome(struct wire_rd *r, struct welcome *m);
+ssize_t put_error_reply(struct wire_wr *w, const struct error_reply *m);
+int get_error_reply(struct wire_rd *r, struct error_reply *m);
+ssize_t put_name_request(struct wire_wr *w, const struct name_request *m);
+int get_name_request(struct wire_rd *r, struct name_request *m);
+ssize_t put_hostname_reply(struct wire_wr *w, const struct hostname_reply *m);
+int get_hostname_reply(struct wire_rd *r, struct hostname_reply *m);
+ssize_t put_pid_reply(struct wire_wr *w, const struct pid_reply *m);
+int get_pid_reply(struct wire_rd *r, struct pid_reply *m);
+ssize_t put_cgroup_reply(struct wire_wr *w, const struct cgroup_reply *m);
+int get_cgroup_reply(struct wire_rd *r, struct cgroup_reply *m);
+ssize_t put_container_record(struct wire_wr *w, const struct container_record *m);
+int get_container_record(struct wire_rd *r, struct container_record *m);
+ssize_t put_list_request(struct wire_wr *w, const struct list_request *m);
+int get_list_request(struct wire_rd *r, struct list_request *m);
+ssize_t put_start_request(struct wire_wr *w, const struct start_request *m);
+int get_start_request(struct wire_rd *r, struct start_request *m);
+ssize_t put_started_reply(struct wire_wr *w, const struct started_reply *m);
+int get_started_reply(struct wire_rd *r, struct started_reply *m);
+ssize_t put_wait_request(struct wire_wr *w, const struct wait_request *m);
+int get_wait_request(struct wire_rd *r, struct wait_request *m);
+ssize_t put_waited_reply(struct wire_wr *w, const struct waited_reply *m);
+int get_waited_reply(struct wire_rd *r, struct waited_reply *m);
+ssize_t put_ack_request(struct wire_wr *w, const struct ack_request *m);
+int get_ack_request(struct wire_rd *r, struct ack_request *m);
+ssize_t put_terminate_request(struct wire_wr *w, const struct terminate_request *m);
+int get_terminate_request(struct wire_rd *r, struct terminate_request *m);
+/* TERMINATED, RESUMED: no body */
+int get_nothing(struct wire_rd *r);
+
+/*
+ * Pages: CONTAINERS and PROGRAMS. u64 next cursor (0: this was the last page), u16 count, the records.
+ * page_begin() comes after the header; page_add_*() is false, and the page unchanged, when the record has no room left.
+ */
+struct page_wr {
+	struct wire_wr *w;
+	size_t at;
+	uint16_t count;
+};
+void page_begin(struct page_wr *p, struct wire_wr *w);
+bool page_add_container(struct page_wr *p, const struct container_record *m);
+bool page_add_program(struct page_wr *p, const struct program_record *m);
+ssize_t page_end(struct page_wr *p, uint64_t next);
+
+/* get_page() reads next and count; then count times page_next_*(); then wire_rd_done(). */
+void get_page(struct wire_rd *r, uint64_t *next, uint16_t *count);
+void page_next_container(struct wire_rd *r, struct container_record *m);
+void page_next_program(struct wire_rd *r, struct program_record *m);
+
+#endif
