@@ -29,6 +29,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
 
 /* Where the server listens, unless the environment variable ROOTBROKER_SOCKET says otherwise. */
 #define ROOT_SOCKET_PATH "/run/rootbroker/socket"
@@ -131,7 +134,7 @@ int rootSetTimeout(int fd, int timeout_ms);
 char *rootErrStr_r(int error, char *buffer, int buflen);
 
 /**
- * rootErrDetail() - what the server said about the last failure on a connection
+ * rootErrDetail() - what the server said when the last call on a connection failed
  * @buffer:	receives the text, NUL-terminated; empty if there is nothing to say.
  *		ROOT_DETAIL_MAX + 1 bytes always suffice
  *
@@ -270,9 +273,22 @@ int rootProcessStartStderr(int fd, int ipctype, const char *label, int labellen,
  *	-EINVAL		@pid is 0 or below -1, or @status is NULL
  *	-ECHILD		@pid is not a program of this connection, or it has none
  *	-EACCES		policy refuses this caller
+ *	-EAGAIN		too many waits are pending; the server cannot do it just now
  *	-ENOTCONN, -EPROTO, -EBADF
  */
 int rootProcessWait(int fd, int pid, int *status);
+
+/**
+ * rootProcessPoll() - has a program ended? For an event loop
+ * @pid:	as for rootProcessWait()
+ * @status:	as for rootProcessWait()
+ *
+ * Does not block. The first call asks the server; when it returns 0, @fd becomes readable once there is something
+ * to call again for. Other calls may be made meanwhile. At most 24 different @pid can be asked for at a time; -1 asks for all.
+ *
+ * Return: the PID of the program that ended, 0 if there is none yet, or an error as of rootProcessWait().
+ */
+int rootProcessPoll(int fd, int pid, int *status);
 
 /**
  * rootProcessTerminate() - end a program
@@ -297,6 +313,9 @@ int rootProcessTerminate(int fd, int pid);
 int rootProgramList(int fd, unsigned flags, uint64_t *cursor, struct root_program *records, size_t recordsize,
 		    int count);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif
