@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontend.h"
+
+#include <errno.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "../common/log.h"
+
+int frontend_init(struct frontend *f, int monitor_fd)
+{
+	int r;
+
+	index_init(&f->index);
+	sessions_init(f);
+	park_init(f);
+	resolver_link_init(f);
+	joiner_link_init(f);
+	f->status = 0;
+	f->in.nfds = 0;
+	r = loop_init(&f->loop);
+	if (r < 0) {
+		(void)close(monitor_fd);
+		return r;
+	}
+	r = monitor_link_init(f, monitor_fd);
+	if (r < 0)
+		loop_fini(&f->loop);
+	return r;
+}
+
+void frontend_fini(struct frontend *f)
+{
+	sessions_fini(f);
+	joiner_link_fini(f);
+	resolver_link_fini(f);
+	monitor_link_fini(f);
+	index_fini(&f->index);
+	loop_fini(&f->loop);
+}
+
+void frontend_stop(struct frontend *f, int status)
+{
+	f->status = status;
+	loop_stop(&f->loop);
+}
+
+void frontend_nonsense(struct frontend *f, const char *who, const char *what)
+{
+	log_error("the %s sent nonsense (%s): ending", who, what);
+	frontend_stop(f, EX_PROTOCOL);
+}
+
+void frontend_begin(struct frontend *f, struct wire_wr *w, size_t size, uint16_t type, uint32_t serial)
+{
+	wire_wr_init(w, f->out, size);
+	wire_put_header(w, type, serial);
+}

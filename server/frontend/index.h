@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The containers of this host, in memory. Runs in: frontend. Trusts: the resolver's records as data, within bounds;
+ * names as bytes.
+ *
+ * Sorted arrays, an id and a name one for each engine: a lookup costs a few binary searches, whichever way a container is named,
+ * and no choice of names makes it slower. The index owns the records' pidfds.
+ */
+#ifndef FRONTEND_INDEX_H
+#define FRONTEND_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../include/rootbroker.h"
+#include "../../proto/codec.h"
+
+#define INDEX_ENGINES_MAX 16
+#define INDEX_RECORDS_MAX 65536
+
+struct engine_index;
+
+struct record {
+	uint64_t rid;
+	uint32_t state, pid, owner;
+	int pidfd; /* -1: not running */
+	unsigned refs;
+	const struct engine_index *engine;
+	struct str id, name, cgroup;
+	char text[]; /* of the three */
+};
+
+enum index_key { INDEX_BY_RID, INDEX_BY_ID, INDEX_BY_NAME };
+
+struct sorted {
+	enum index_key by; /* then by rid */
+	struct record **v;
+	size_t n, room;
+};
+
+struct engine_index {
+	char name[ROOT_ENGINE_MAX + 1];
+	struct sorted ids, names;
+};
+
+struct index {
+	struct sorted rids;
+	struct engine_index engines[INDEX_ENGINES_MAX];
+	unsigned nengines;
+};
+
+/* With the names of the engines that there are in the world, so that "docker:web" is not a name on a host without docker. */
+void index_init(struct index *ix);
+void index_fini(struct index *ix);
+void index_clear(struct index *ix);
+
+/*
+ * A new record, or a new version of @m->rid. @pidfd (or -1) is the index's from now on, in every case.
+ * 0, -EBADMSG (no record that a resolver in its right mind sends), -ENOSPC (too many), -ENOMEM.
+ */
+int index_put(struct index *ix, const struct container_record *m, int pidfd);
+/* 0, or -ENOENT. */
+int index_remove(struct index *ix, uint64_t rid);
+
+struct index_match {
+	size_t count; /* 0: none, 1: @record it is; else several */
+	struct record *record;
+	uint32_t engines; /* of all matches: bit i for index_engine(i) */
+	bool by_prefix;
+};
+
+/*
+ * Exact id, then exact name, then prefix of an id (of @prefix_min bytes at least), over all engines. "engine:rest" looks for rest in
+ * this engine; a container whose whole id or name is "engine:rest" is found too, and if both exist neither is preferred.
+ */
+void index_find(const struct index *ix, struct str name, uint32_t prefix_min, struct index_match *ret);
+const char *index_engine(const struct index *ix, unsigned i);
+/* The record that follows @rid in a listing, or NULL. */
+struct record *index_after(const struct index *ix, uint64_t rid);
+
+/* Keeps a record, and its pidfd open, beyond its removal from the index. */
+struct record *record_ref(struct record *r);
+void record_unref(struct record *r);
+/* Asks the kernel. A zombie is not alive. */
+bool record_alive(const struct record *r);
+
+#endif

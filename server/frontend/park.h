@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Container requests that cannot be answered yet. Runs in: frontend.
+ *
+ * A request waits for the index to be complete, for the resolver to have read everything that happened before the request, or for the joiner; never
+ * longer than PARK_TIMEOUT_MS from its first wait on. A session has at most PROTO_INFLIGHT_MAX of them, so there is no limit over all that one client
+ * could use up for another.
+ */
+#ifndef FRONTEND_PARK_H
+#define FRONTEND_PARK_H
+
+#include "../common/loop.h"
+#include "index.h"
+#include "list.h"
+
+#define PARK_TIMEOUT_MS 5000
+
+struct frontend;
+struct session;
+struct parked;
+
+/* A container request. */
+struct query {
+	struct session *session;
+	uint32_t serial;
+	uint16_t type;
+	bool synced; /* the index is known to be later than the request: an answer is final */
+	uint64_t cursor; /* CONTAINER_LIST */
+	struct str name; /* the others */
+	struct parked *parked; /* NULL: still in its record */
+};
+
+struct parked {
+	struct query q;
+	struct node age; /* of all, by deadline */
+	struct node session; /* of the session's */
+	struct node queue; /* of what it waits for */
+	const char *waits_for; /* for the answer at the deadline */
+	uint64_t deadline_ms;
+	uint64_t sync; /* waits for this SYNCED */
+	struct record *record; /* the joiner is (to be) asked about it: a reference */
+	int slot; /* of joiner_link, or -1 */
+	char name[];
+};
+
+struct park {
+	struct node ages, for_index, for_sync;
+	struct timer timer;
+	uint32_t timeout_ms;
+	unsigned count;
+};
+
+void park_init(struct frontend *f);
+/*
+ * @q, which becomes invalid unless it was parked already, has to wait. Answered with TRY_AGAIN if there is no memory. park_for_sync() sees to it
+ * that a SYNC is sent from now on; park_for_joiner() keeps a reference to @r.
+ */
+void park_for_index(struct frontend *f, struct query *q);
+void park_for_sync(struct frontend *f, struct query *q);
+void park_for_joiner(struct frontend *f, struct query *q, struct record *r);
+
+/* Looked up again: those that waited for the index; those whose SYNC is @token or earlier. */
+void park_index_complete(struct frontend *f);
+void park_synced(struct frontend *f, uint64_t token);
+/* A sync that will not be answered, or no longer means much: wait for the index instead. */
+void park_index_lost(struct frontend *f);
+
+void park_forget_record(struct parked *p);
+void park_free(struct frontend *f, struct parked *p);
+void park_session_end(struct frontend *f, struct session *s);
+
+#endif

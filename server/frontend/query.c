@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Container requests, answered from the index and by the joiner. Runs in: frontend.
+ *
+ * "No" is only said after the resolver has read everything that happened before the question; "yes" only while the kernel
+ * says that the init process lives.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../include/rootbroker.h"
+#include "../../proto/proto.h"
+#include "../common/log.h"
+#include "frontend.h"
+
+/* What of a name goes into an error's detail. */
+#define SHOWN_MAX 40
+#define SHOWN(s) ((s).len > SHOWN_MAX ? SHOWN_MAX : (int)(s).len), (s).p, (s).len > SHOWN_MAX ? "..." : ""
+
+/* @q is done with: nothing that answers may look at it afterwards, because an answer can end the session and all that it has parked. */
+static struct session *let_go(struct query *q)
+{
+	struct session *s = q->session;
+
+	if (q->parked)
+		park_free(s->frontend, q->parked);
+	return s;
+}
+
+static void answer(struct query *q, const struct wire_wr *w)
+{
+	(void)session_answer(let_go(q), w, NULL, 0);
+}
+
+static void refuse(struct query *q, enum status status, const char *detail)
+{
+	uint32_t serial = q->serial;
+
+	(void)session_error(let_go(q), serial, status, "%s", detail);
+}
+
+static void begin(struct frontend *f, const struct query *q, struct wire_wr *w, uint16_t type)
+{
+	frontend_begin(f, w, WIRE_RECORD_MAX, type, q->serial);
+}
+
+static void engines_of(const struct index *ix, uint32_t engines, char *text, size_t size)
+{
+	size_t at = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < INDEX_ENGINES_MAX && at < size; i++) {
+		int n;
+
+		if (!(engines & (1u << i)))
+			continue;
+		n = snprintf(text + at, size - at, "%s%s", at ? ", " : "", index_engine(ix, i));
+		at += n > 0 ? (size_t)n : 0;
+	}
+}
+
+static void refuse_ambiguous(struct frontend *f, struct query *q, const struct index_match *m)
+{
+	bool one_engine = !(m->engines & (m->engines - 1));
+	char detail[ROOT_DETAIL_MAX + 1], engines[100];
+
+	engines_of(&f->index, m->engines, engines, sizeof(engines));
+	(void)snprintf(detail, sizeof(detail), "%zu containers of %s answer to %s%.*s%s: say %s", m->count, engines,
+		       m->by_prefix ? "the id prefix " : "", SHOWN(q->name),
+		       m->by_prefix ? "more of the id"
+		       : one_engine ? "the full id"
+				    : "engine:name, or the full id");
+	refuse(q, STATUS_AMBIGUOUS, detail);
+}
+
+static void refuse_missing(struct query *q)
+{
+	char detail[ROOT_DETAIL_MAX + 1];
+
+	if (q->name.len < q->session->prefix_min)
+		(void)snprintf(detail, sizeof(detail),
+			       "no container is called %.*s%s, and an id's prefix counts from %u bytes on",
+			       SHOWN(q->name), q->session->prefix_min);
+	else
+		(void)snprintf(detail, sizeof(detail), "no container is called %.*s%s, and no id begins with it",
+			       SHOWN(q->name));
+	refuse(q, STATUS_NOT_FOUND, detail);
+}
+
+static void refuse_stopped(struct query *q, const struct record *r)
+{
+	char detail[ROOT_DETAIL_MAX + 1];
+
+	(void)snprintf(detail, sizeof(detail), "%s has the container %.*s%s, but it has no live init process",
+		       r->engine->name, SHOWN(r->name.len ? r->name : r->id));
+	refuse(q, STATUS_NOT_RUNNING, detail);
+}
+
+static struct container_record describe(const struct record *r, bool alive)
+{
+	struct container_record m = {.rid = r->rid, .state = r->state, .owner = r->owner};
+
+	m.engine = str_of(r->engine->name);
+	m.id = r->id;
+	m.name = r->name;
+	m.cgroup = STR("");
+	if (alive) {
+		m.pid = r->pid;
+		m.cgroup = r->cgroup;
+	} else if (r->pid) {
+		m.state = ROOT_CONTAINER_STOPPED;
+	}
+	return m;
+}
+
+static void list(struct frontend *f, struct query *q)
+{
+	uint64_t last = q->cursor;
+	struct page_wr page;
+	struct record *r;
+	struct wire_wr w;
+
+	begin(f, q, &w, MSG_CONTAINERS);
+	page_begin(&page, &w);
+	while ((r = index_after(&f->index, last))) {
+		struct container_record m = describe(r, record_alive(r));
+
+		if (!page_add_container(&page, &m))
+			break;
+		last = r->rid;
+	}
+	(void)page_end(&page, r ? last : 0);
+	answer(q, &w);
+}
+
+/* @r, whose init lives unless this is CONTAINER_GET. */
+static void tell(struct frontend *f, struct query *q, struct record *r, bool alive)
+{
+	struct wire_wr w;
+
+	switch (q->type) {
+	case MSG_CONTAINER_PID:
+		begin(f, q, &w, MSG_PID);
+		(void)put_pid_reply(&w, &(struct pid_reply){.pid = r->pid});
+		break;
+	case MSG_CONTAINER_CGROUP:
+		begin(f, q, &w, MSG_CGROUP);
+		(void)put_cgroup_reply(&w, &(struct cgroup_reply){.cgroup = r->cgroup});
+		break;
+	case MSG_CONTAINER_GET: {
+		struct container_record m = describe(r, alive);
+
+		begin(f, q, &w, MSG_CONTAINER);
+		(void)put_container_record(&w, &m);
+		break;
+	}
+	default:
+		park_for_joiner(f, q, r);
+		return;
+	}
+	answer(q, &w);
+}
+
+void query_run(struct frontend *f, struct query *q)
+{
+	struct index_match m;
+	bool alive;
+
+	if (!f->resolver.complete) {
+		park_for_index(f, q);
+		return;
+	}
+	if (q->type == MSG_CONTAINER_LIST) {
+		/* Its first page shows what was started before the question. */
+		if (!q->synced && !q->cursor)
+			park_for_sync(f, q);
+		else
+			list(f, q);
+		return;
+	}
+	index_find(&f->index, q->name, q->session->prefix_min, &m);
+	alive = m.count == 1 && record_alive(m.record) && m.record->pid;
+	if (!alive && !q->synced)
+		park_for_sync(f, q);
+	else if (!m.count)
+		refuse_missing(q);
+	else if (m.count > 1)
+		refuse_ambiguous(f, q, &m);
+	else if (!alive && q->type != MSG_CONTAINER_GET)
+		refuse_stopped(q, m.record);
+	else
+		tell(f, q, m.record, alive);
+}
+
+void query_joined(struct frontend *f, struct parked *p, uint32_t error, struct str hostname)
+{
+	struct query *q = &p->q;
+	char detail[ROOT_DETAIL_MAX + 1];
+	struct wire_wr w;
+
+	/* It may have died while its name was read: a namespace outlives its processes, and the number of the pidfd might have been
+	 * read from the one who came after. */
+	if (error == ESRCH || !record_alive(p->record)) {
+		if (q->synced) {
+			refuse_stopped(q, p->record);
+			return;
+		}
+		park_forget_record(p);
+		if (f->resolver.complete)
+			park_for_sync(f, q);
+		else
+			park_for_index(f, q);
+		return;
+	}
+	if (error) {
+		(void)snprintf(detail, sizeof(detail), "the container's UTS namespace cannot be entered: %s",
+			       strerror((int)error));
+		refuse(q, STATUS_TRY_AGAIN, detail);
+		return;
+	}
+	begin(f, q, &w, MSG_HOSTNAME);
+	(void)put_hostname_reply(&w, &(struct hostname_reply){.hostname = hostname});
+	answer(q, &w);
+}
+
+void query_timed_out(struct parked *p)
+{
+	refuse(&p->q, STATUS_TIMED_OUT, p->waits_for);
+}
+
+void query_refused(struct query *q)
+{
+	refuse(q, STATUS_TRY_AGAIN, "the server is short of memory");
+}

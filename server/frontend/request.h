@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every byte that a client sends is parsed here. Runs in: frontend. Trusts: nothing.
+ */
+#ifndef FRONTEND_REQUEST_H
+#define FRONTEND_REQUEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "park.h"
+
+/*
+ * Deals with one record. NULL, and @s may be gone; or why it is malformed: the caller ends the session.
+ */
+const char *request_received(struct session *s, const void *record, size_t len);
+
+/* Answers a container request from the index, or parks it. */
+void query_run(struct frontend *f, struct query *q);
+/* The joiner's answer: @error is an errno value, or 0. */
+void query_joined(struct frontend *f, struct parked *p, uint32_t error, struct str hostname);
+/* It waited for too long. */
+void query_timed_out(struct parked *p);
+/* No memory to let it wait. */
+void query_refused(struct query *q);
+
+#endif
