@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A path that may not exist yet, or not for ever. Runs in: resolver.
+ *
+ * Each directory of the path that exists is watched for the next component: the path's directory is noticed when
+ * it appears, goes, or is replaced by another, however many of its parents come and go with it.
+ */
+#ifndef RESOLVER_CHAIN_H
+#define RESOLVER_CHAIN_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "watch.h"
+
+/* Which directory a path leads to. Both 0: none. */
+struct place {
+	dev_t dev;
+	ino_t ino;
+};
+
+/* Follows links: the configured path is the administrator's word. */
+struct place place_of(const char *path);
+bool place_equal(struct place a, struct place b);
+
+struct chain_link;
+
+struct chain {
+	struct watcher *watch;
+	char *path;
+	struct chain_link *links;
+	int nlinks;
+	bool dirty; /* a component changed: chain_settle() looks */
+	struct place place;
+	/* The path leads elsewhere than before; @c->place is the new place. Called by chain_settle() alone. */
+	void (*moved)(struct chain *c);
+};
+
+/* @path is absolute, @c->moved and @c->place (of an earlier look) are set. Then call chain_settle(). */
+void chain_open(struct chain *c, struct watcher *w, const char *path);
+/* Watches what has become watchable, looks where the path leads, and calls moved() if that is new. */
+void chain_settle(struct chain *c);
+void chain_close(struct chain *c);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From what an engine's file claims about a container's init process to facts. Runs in: resolver. Trusts: the kernel.
+ *
+ * Files go stale, and pids are used again: a claim counts only while the process that it is about is pinned by a pidfd and says the
+ * same of itself.
+ */
+#ifndef RESOLVER_CLAIM_H
+#define RESOLVER_CLAIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct claim {
+	pid_t pid;
+	bool has_start;
+	uint64_t start_ticks; /* field 22 of /proc/PID/stat */
+	const char *cgroup; /* where the engine put it, as a path of a hierarchy; NULL or "": does not say */
+};
+
+struct init {
+	int pidfd; /* -1: no live process */
+	pid_t pid;
+	uint64_t start_ticks;
+	char *cgroup;
+};
+#define INIT_NONE ((struct init){.pidfd = -1})
+
+void init_clear(struct init *i);
+
+/* @proc is /proc. 0 and what the kernel says; -ESRCH: not alive; -ESTALE: another process has that pid by now, or it is not where the
+ * claim says; -EINVAL: no pid that an init can have; -errno. */
+int claim_check(int proc, const struct claim *claim, struct init *ret);
+/* The same for a process that is known by a descriptor alone. Takes @pidfd in every case; -EBADF if it is none. */
+int claim_check_pidfd(int proc, int pidfd, struct init *ret);
+
+/* One of the cgroups in the text of /proc/PID/cgroup is @hint or below it. */
+bool claim_cgroup_agrees(const char *text, size_t len, const char *hint);
+
+#endif

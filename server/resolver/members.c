@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* The directories in an engine's directory. Runs in: resolver. See members.h. */
+#include "members.h"
+
+#include <string.h>
+
+#include "../../include/rootbroker.h"
+#include "../common/cleanup.h"
+#include "../common/log.h"
+#include "mem.h"
+
+struct member *members_find(const struct members *s, const char *id)
+{
+	for (struct map_node *n = map_find(&s->by_id, map_hash_text(id)); n; n = map_find_next(n)) {
+		struct member *m = container_of(n, struct member, node);
+
+		if (strcmp(m->id, id) == 0)
+			return m;
+	}
+	return NULL;
+}
+
+void member_mark(struct member *m)
+{
+	if (m->dirty)
+		return;
+	m->dirty = true;
+	m->next_dirty = m->of->dirty;
+	m->of->dirty = m;
+}
+
+static void drop(struct member *m)
+{
+	struct members *s = m->of;
+
+	if (m->dirty) {
+		struct member **at = &s->dirty;
+
+		while (*at != m)
+			at = &(*at)->next_dirty;
+		*at = m->next_dirty;
+	}
+	s->ops->fini(m);
+	watch_remove(s->dir->ctx->watch, &m->listener);
+	if (table_has(&m->entry))
+		table_remove(s->dir->ctx->table, &m->entry);
+	map_remove(&s->by_id, &m->node);
+	free(m->id);
+	free(m);
+}
+
+static void on_member(struct listener *l, uint32_t mask, const char *file)
+{
+	struct member *m = container_of(l, struct member, listener);
+
+	/* The directory's own end is told by its parent. */
+	if (!(mask & IN_IGNORED) && m->of->ops->matters(m, file))
+		member_mark(m);
+}
+
+static struct member *get(struct members *s, const char *id)
+{
+	struct member *m = members_find(s, id);
+
+	if (m)
+		return m;
+	m = mem_new(s->ops->size);
+	m->of = s;
+	m->id = mem_strdup(id);
+	m->listener.event = on_member;
+	m->entry.init = INIT_NONE;
+	map_insert(&s->by_id, &m->node, map_hash_text(id));
+	s->ops->init(m);
+	return m;
+}
+
+static void on_directory(struct listener *l, uint32_t mask, const char *name)
+{
+	struct members *s = container_of(l, struct members, listener);
+	struct member *m;
+
+	if ((mask & IN_IGNORED) || !engine_good_id(name, ROOT_ID_MAX))
+		return;
+	m = members_find(s, name);
+	if ((mask & WATCH_GOES) && m)
+		drop(m);
+	if (mask & WATCH_COMES)
+		member_mark(get(s, name));
+}
+
+static void found(void *data, const char *name)
+{
+	struct members *s = data;
+	struct member *m = get(s, name);
+
+	m->scan = s->scan;
+	/* Its watch may be on a directory that was replaced by one of the same name: settle() watches anew. */
+	watch_remove(s->dir->ctx->watch, &m->listener);
+	member_mark(m);
+	if (s->ops->rescanned)
+		s->ops->rescanned(m);
+}
+
+static void drop_missing(struct members *s)
+{
+	struct member **gone;
+	size_t n = 0;
+
+	if (s->by_id.count == 0)
+		return;
+	gone = mem_resize(NULL, s->by_id.count, sizeof(struct member *));
+	MAP_EACH(&s->by_id, i, node)
+	{
+		struct member *m = container_of(node, struct member, node);
+
+		if (m->scan != s->scan)
+			gone[n++] = m;
+	}
+	while (n > 0)
+		drop(gone[--n]);
+	free(gone);
+}
+
+static void scan(struct members *s)
+{
+	int r;
+
+	s->scan_due = false;
+	s->scan++;
+	r = engine_list(s->dir->fd, found, s);
+	if (r < 0)
+		log_error("cannot list %s: %s", s->dir->path, strerror(-r));
+	else
+		drop_missing(s);
+}
+
+static void look(struct member *m)
+{
+	struct members *s = m->of;
+	autoclose int dir = engine_open_dir(s->dir->fd, m->id);
+
+	if (dir < 0) { /* gone already, or no directory */
+		drop(m);
+		return;
+	}
+	/* First the watch: what changes after the look is told. */
+	(void)watch_add(s->dir->ctx->watch, &m->listener, dir, s->ops->mask);
+	s->ops->look(m, dir);
+}
+
+void members_settle(struct members *s)
+{
+	struct member *m;
+
+	if (s->scan_due)
+		scan(s);
+	while ((m = s->dirty)) {
+		s->dirty = m->next_dirty;
+		m->dirty = false;
+		look(m);
+	}
+}
+
+void members_rescan(struct members *s)
+{
+	s->scan_due = true;
+}
+
+int members_open(struct members *s, struct engine_dir *d, const struct member_ops *ops)
+{
+	*s = (struct members){.dir = d, .ops = ops, .scope = engine_scope(d), .scan_due = true};
+	s->listener.event = on_directory;
+	return watch_add(d->ctx->watch, &s->listener, d->fd, WATCH_NAMES);
+}
+
+void members_close(struct members *s)
+{
+	struct map_node *n;
+
+	while ((n = map_any(&s->by_id)))
+		drop(container_of(n, struct member, node));
+	watch_remove(s->dir->ctx->watch, &s->listener);
+	map_fini(&s->by_id);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The directories in an engine's directory, one a container. Runs in: resolver.
+ *
+ * Each is watched, and looked at when it is new or when a file in it that matters has changed. A directory that
+ * goes takes its member along at once: one of the same name that comes after is another container.
+ */
+#ifndef RESOLVER_MEMBERS_H
+#define RESOLVER_MEMBERS_H
+
+#include "engine.h"
+
+struct members;
+
+/* Embedded first in whatever the engine keeps of a container. */
+struct member {
+	struct entry entry; /* in the table, or not yet: the engine's matter */
+	struct listener listener;
+	struct map_node node;
+	struct members *of;
+	struct member *next_dirty;
+	bool dirty;
+	unsigned scan;
+	char *id;
+};
+
+struct member_ops {
+	size_t size; /* of the engine's structure */
+	uint32_t mask; /* events inside a member's directory that matter */
+	bool (*matters)(const struct member *m, const char *file);
+	void (*init)(struct member *m);
+	/* @dir is its directory (O_PATH), watched already. */
+	void (*look)(struct member *m, int dir);
+	/* It is about to be freed; its entry leaves the table by itself. */
+	void (*fini)(struct member *m);
+	/* Events were lost: whatever look() does not see. May be NULL. */
+	void (*rescanned)(struct member *m);
+};
+
+struct members {
+	struct engine_dir *dir;
+	const struct member_ops *ops;
+	struct scope scope;
+	struct listener listener;
+	struct map by_id;
+	struct member *dirty;
+	unsigned scan; /* number of the last look at the whole directory */
+	bool scan_due;
+};
+
+/* Watches @d. 0 or -errno; members_close() in both cases. */
+int members_open(struct members *s, struct engine_dir *d, const struct member_ops *ops);
+void members_close(struct members *s);
+void members_settle(struct members *s);
+void members_rescan(struct members *s);
+struct member *members_find(const struct members *s, const char *id);
+/* To be looked at. */
+void member_mark(struct member *m);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* The channel to the monitor. Runs in: resolver. Trusts: that the monitor sends well-formed records. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "../common/log.h"
+#include "resolver.h"
+
+static bool take_peer(struct resolver *r)
+{
+	struct ipc_peer_msg m;
+
+	return r->in.nfds == 1 && get_ipc_peer(&r->in.body, &m) == 0 && m.peer == IPC_PEER_FRONTEND &&
+	       frontend_connect(r, ipc_take_fd(&r->in)) == 0;
+}
+
+static bool take_lxc_socket(struct resolver *r)
+{
+	struct ipc_lxc_socket m;
+
+	return get_ipc_lxc_socket(&r->in.body, &m) == 0 && lxc_asker_socket(&r->asker, &m, ipc_take_fd(&r->in)) == 0;
+}
+
+void monitor_ready(struct source *s, uint32_t events)
+{
+	struct resolver *r = container_of(s, struct resolver, monitor);
+	int n = ipc_recv(s->fd, &r->in, MSG_DONTWAIT);
+	bool good = false;
+
+	(void)events;
+	if (n == -EAGAIN)
+		return;
+	if (n == 0 || n == -ECONNRESET) {
+		resolver_stop(r, EXIT_SUCCESS);
+		return;
+	}
+	if (n > 0 && r->in.type == IPC_PEER)
+		good = take_peer(r);
+	else if (n > 0 && r->in.type == IPC_LXC_SOCKET)
+		good = take_lxc_socket(r);
+	if (!good) {
+		log_error("nonsense from the monitor");
+		resolver_stop(r, EX_PROTOCOL);
+	}
+}
+
+void monitor_ask(struct lxc_asker *k, const struct ipc_lxc_ask *m)
+{
+	struct resolver *r = container_of(k, struct resolver, asker);
+	uint8_t buf[512];
+	struct wire_wr w;
+	int e;
+
+	wire_wr_init(&w, buf, sizeof(buf));
+	wire_put_header(&w, IPC_LXC_ASK, 0);
+	(void)put_ipc_lxc_ask(&w, m);
+	e = ipc_send(r->monitor.fd, &w, NULL, 0, 0);
+	if (e < 0)
+		resolver_stop(r, e == -EPIPE || e == -ECONNRESET ? EXIT_SUCCESS : EXIT_FAILURE);
+}

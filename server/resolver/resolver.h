@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The resolver's parts put together, and its two channels. Runs in: resolver. Trusts: that monitor and frontend send
+ * well-formed records, and ends when one is not.
+ */
+#ifndef RESOLVER_RESOLVER_H
+#define RESOLVER_RESOLVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../common/ipc.h"
+#include "engine.h"
+#include "lxc_ask.h"
+
+#define RESOLVER_ROOTS_MAX 64
+#define RESOLVER_SYNCS_MAX 256 /* in flight; the frontend has one */
+#define EX_ROOTS 75 /* the engines' directories are not those of the start: start me again */
+#define EX_PROTOCOL 76
+
+/* A configured directory, and whether it is still the one that we may read. */
+struct root {
+	struct engine_dir dir;
+	struct chain chain;
+	struct resolver *resolver;
+	bool open;
+};
+
+struct resolver {
+	struct loop loop;
+	struct watcher watch;
+	struct table table;
+	struct table_sink sink;
+	struct lxc_asker asker;
+	struct engine_ctx ctx;
+	struct root roots[RESOLVER_ROOTS_MAX];
+	unsigned nroots;
+	struct source inotify, ends, monitor, frontend;
+	struct ipc_in in;
+
+	/* What waits until everything that has happened is known. */
+	bool fresh; /* something of it came in this round: read events before it is answered */
+	bool end_due; /* INDEX_END */
+	uint64_t syncs[RESOLVER_SYNCS_MAX];
+	unsigned nsyncs;
+	struct timer deadline;
+	bool late; /* the deadline has passed */
+	int status; /* exit status once the loop has stopped */
+};
+
+/* Before the lock-in: everything that takes calls which are forbidden later. The monitor's channel is @monitor_fd.
+ * 0 or -errno. */
+int resolver_init(struct resolver *r, int monitor_fd);
+/* "podman=/var/lib/containers/storage". False: no such engine, not absolute, or too many. */
+bool resolver_add_root(struct resolver *r, const char *argument);
+/* After the lock-in: opens the directories that there were before it. */
+void resolver_open(struct resolver *r);
+/* Until something ends it; the exit status. */
+int resolver_run(struct resolver *r);
+/* One round, for resolver_run() and for tests. 0 or -errno. */
+int resolver_once(struct resolver *r, int timeout_ms);
+void resolver_stop(struct resolver *r, int status);
+void resolver_fini(struct resolver *r);
+
+/* frontend_link.c. Sends block: the frontend reads always. When it is gone the next one gets everything anew. */
+void frontend_init(struct resolver *r);
+int frontend_connect(struct resolver *r, int fd); /* takes @fd */
+void frontend_lose(struct resolver *r);
+void frontend_tell_end(struct resolver *r);
+void frontend_tell_synced(struct resolver *r, uint64_t token);
+
+/* monitor_link.c */
+void monitor_ready(struct source *s, uint32_t events);
+void monitor_ask(struct lxc_asker *k, const struct ipc_lxc_ask *m);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the engines' directories say, merged to one record a container. Runs in: resolver.
+ *
+ * An entry is what one place says of one id. Entries of one id form a group: where a name-level engine (podman) lists the id,
+ * the run-level ones (crun, runc) only lend it their init process; what nobody lists is reported by its run-level engine. Changes
+ * are gathered until table_flush(), which tells the differences.
+ */
+#ifndef RESOLVER_TABLE_H
+#define RESOLVER_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../../proto/codec.h"
+#include "claim.h"
+#include "map.h"
+
+enum table_level {
+	TABLE_RUN, /* knows processes by id, not what they are called */
+	TABLE_NAME, /* knows names by id, and takes the process from the run level */
+	TABLE_OWN, /* knows both, and its ids are nobody else's */
+};
+
+struct engine_dir;
+struct group;
+
+/* Where entries come from: a directory or a file of an engine. */
+struct scope {
+	const char *engine;
+	enum table_level level;
+	uint32_t owner; /* uid whose engine it is */
+	struct engine_dir *dir; /* for the engine alone */
+};
+
+struct entry {
+	const struct scope *scope;
+	struct group *group;
+	struct entry *next; /* in the group */
+	char *name; /* NULL: none that fits */
+	uint32_t state; /* enum root_container_state; of the run level and the own level */
+	struct init init;
+	uint64_t version; /* of the fields above, ascending over all entries */
+	uint64_t rid; /* 0: not published */
+	uint64_t sent_version, sent_run_version;
+};
+
+/* Where records go. */
+struct table_sink {
+	void (*put)(struct table_sink *s, const struct container_record *m, int pidfd);
+	void (*remove)(struct table_sink *s, uint64_t rid);
+};
+
+struct table {
+	struct table_sink *sink;
+	/* An init process ended: @e is stopped already; its engine may look for another. */
+	void (*ended)(struct table *t, struct entry *e);
+	struct map groups;
+	struct group *dirty;
+	uint64_t *removed; /* rids that are published and have no entry any more */
+	size_t nremoved, removed_room;
+	uint64_t last_rid, last_version;
+	int ends_fd; /* an epoll descriptor: readable when an init has ended */
+};
+
+int table_init(struct table *t, struct table_sink *sink); /* 0 or -errno */
+void table_fini(struct table *t);
+
+/* @e is zeroed, and the engine's; it stays in the table until table_remove(). @id and @name are copied. */
+void table_add(struct table *t, struct entry *e, const struct scope *scope, const char *id);
+void table_remove(struct table *t, struct entry *e);
+bool table_has(const struct entry *e);
+const char *table_id(const struct entry *e);
+
+/* Each is harmless when nothing changes. @name: NULL if none fits. */
+void table_set_name(struct table *t, struct entry *e, const char *name);
+/* The live init process. Takes what is in @init. */
+void table_set_running(struct table *t, struct entry *e, uint32_t state, struct init *init);
+void table_set_stopped(struct table *t, struct entry *e);
+
+/* Notices the inits that have ended up to now. */
+void table_drain_ends(struct table *t);
+/* Tells what changed since the last time. */
+void table_flush(struct table *t);
+/* Tells everything, as to somebody who knows nothing. */
+void table_tell_all(struct table *t);
+
+#endif
