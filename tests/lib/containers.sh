@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Real containers, and what their own engine says about them. Only inside tests/lab.sh: LAB_ID, LAB_DIR.
+#
+# Every container is a busybox without network. Its cgroups bear LAB_ID, by which the lab finds and removes them.
+
+# shellcheck source=tests/lib/busybox.sh
+. "${BASH_SOURCE[0]%/*}/busybox.sh"
+
+[ -n "${LAB_ID:-}" ] || {
+	echo "containers.sh: only inside tests/lab.sh" >&2
+	exit 1
+}
+
+# One read-only tree for all.
+make_rootfs() { # make_rootfs DIR
+	local dir=$1 applet
+	[ ! -e "$dir" ] || return 0
+	mkdir -p "$dir"/{bin,sbin,etc,proc,sys,dev,tmp,root,run,var}
+	cp "$(static_busybox)" "$dir/bin/busybox"
+	for applet in sh sleep hostname cat true kill; do
+		ln -s busybox "$dir/bin/$applet"
+	done
+	echo root:x:0:0:root:/root:/bin/sh >"$dir/etc/passwd"
+	echo root:x:0: >"$dir/etc/group"
+	: >"$dir/etc/hosts"
+	: >"$dir/etc/resolv.conf"
+}
+
+# --- crun and runc -----------------------------------------------------------------------------------------------
+
+oci_bundle() { # oci_bundle RUNTIME NAME HOSTNAME
+	local dir=$LAB_DIR/oci/$1/$2
+	make_rootfs "$LAB_DIR/rootfs"
+	mkdir -p "$dir"
+	cat >"$dir/config.json" <<END
+{ "ociVersion": "1.0.2",
+  "process": { "terminal": false, "user": { "uid": 0, "gid": 0 }, "args": ["/bin/sleep", "100000"], "env": ["PATH=/bin:/sbin"],
+    "cwd": "/", "capabilities": { "bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"] } },
+  "root": { "path": "$LAB_DIR/rootfs", "readonly": true },
+  "hostname": "$3",
+  "mounts": [ { "destination": "/proc", "type": "proc", "source": "proc" },
+    { "destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"] } ],
+  "linux": { "namespaces": [ { "type": "pid" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" }, { "type": "network" } ],
+    "cgroupsPath": "/$LAB_ID/$1-$2" } }
+END
+	echo "$dir"
+}
+
+oci_up() { # oci_up RUNTIME NAME [HOSTNAME]
+	local dir
+	dir=$(oci_bundle "$1" "$2" "${3:-$2-host}")
+	"$1" run -d --bundle "$dir" --pid-file "$dir/pid" "$2" </dev/null >"$dir/log" 2>&1 || {
+		cat "$dir/log"
+		return 1
+	}
+}
+
+oci_create() { # created, not started: oci_create RUNTIME NAME
+	local dir
+	dir=$(oci_bundle "$1" "$2" "$2-host")
+	"$1" create --bundle "$dir" --pid-file "$dir/pid" "$2" </dev/null >"$dir/log" 2>&1
+}
+
+crun_up() { oci_up crun "$@"; }
+runc_up() { oci_up runc "$@"; }
+crun_down() { crun delete -f "$1"; }
+runc_down() { runc delete -f "$1"; }
+
+# --- podman ------------------------------------------------------------------------------------------------------
+
+# The machines of automatic tests lack what podman wants by default: CAP_SYS_RESOURCE, systemd, a pids controller.
+podman_with() { # podman_with RUNTIME ARG...
+	local conf=$LAB_DIR/containers-$1.conf
+	[ -e "$conf" ] || cat >"$conf" <<END
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+pids_limit = 0
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "$1"
+END
+	shift
+	CONTAINERS_CONF=$conf podman "$@"
+}
+
+podman_up() { # podman_up RUNTIME NAME [HOSTNAME] [RUN-ARG...]
+	local runtime=$1 name=$2 hostname=${3:-$2-host}
+	shift $(($# < 3 ? $# : 3))
+	if ! podman_with "$runtime" image exists localhost/busybox; then
+		make_rootfs "$LAB_DIR/rootfs"
+		tar -C "$LAB_DIR/rootfs" --numeric-owner -cf "$LAB_DIR/rootfs.tar" .
+		podman_with "$runtime" import -q "$LAB_DIR/rootfs.tar" localhost/busybox >/dev/null
+		rm "$LAB_DIR/rootfs.tar"
+	fi
+	podman_with "$runtime" run -d --name "$name" --network none --hostname "$hostname" --cgroup-parent "/$LAB_ID" "$@" \
+		localhost/busybox /bin/sleep 100000
+}
+
+podman_down() { podman_with "$1" rm -f -t 0 "$2" >/dev/null; }
+podman_rename() { podman_with "$1" rename "$2" "$3"; }
+podman_restart() { podman_with "$1" restart -t 0 "$2" >/dev/null; }
+podman_stop() { podman_with "$1" stop -t 0 "$2" >/dev/null; }
+
+# --- LXC ---------------------------------------------------------------------------------------------------------
+
+# Its cgroups are lxc.payload.NAME and lxc.monitor.NAME in the machine's tree: NAME must contain LAB_ID.
+lxc_make() { # lxc_make NAME [HOSTNAME]
+	local dir=/var/lib/lxc/$1
+	case $1 in *"$LAB_ID"*) ;; *)
+		echo "lxc_make: $1 does not contain $LAB_ID" >&2
+		return 1
+		;;
+	esac
+	make_rootfs "$LAB_DIR/rootfs"
+	mkdir -p "$dir"
+	cp -a "$LAB_DIR/rootfs" "$dir/rootfs"
+	cat >"$dir/config" <<END
+lxc.rootfs.path = dir:$dir/rootfs
+lxc.uts.name = ${2:-$1-host}
+lxc.net.0.type = empty
+lxc.apparmor.profile = unconfined
+lxc.mount.auto = proc:mixed sys:ro
+lxc.pty.max = 8
+lxc.tty.max = 0
+lxc.autodev = 0
+lxc.cgroup.dir.monitor.pivot = $LAB_ID
+lxc.init.cmd = /bin/sleep 100000
+END
+}
+
+lxc_start() { # lxc_start NAME
+	lxc-start -n "$1" -d -o "$LAB_DIR/lxc-$1.log" -l WARN </dev/null >/dev/null 2>&1 || {
+		tail -20 "$LAB_DIR/lxc-$1.log"
+		return 1
+	}
+}
+
+lxc_up() {
+	lxc_make "$@" && lxc_start "$1"
+}
+
+lxc_stop() { lxc-stop -n "$1" -k; }
+lxc_restart() { lxc_stop "$1" && lxc_start "$1"; }
+lxc_down() {
+	lxc_stop "$1" 2>/dev/null || :
+	rm -rf "/var/lib/lxc/$1"
+}
+
+# --- What the engine and the kernel say --------------------------------------------------------------------------
+
+engine_pid() { # engine_pid crun|runc|podman|lxc NAME
+	case $1 in
+	crun | runc) "$1" state "$2" | sed -n 's/^ *"pid" *: *\([0-9]*\),*$/\1/p' ;;
+	podman) podman_with crun inspect -f '{{.State.Pid}}' "$2" ;;
+	lxc) lxc-info -n "$2" -pH ;;
+	esac
+}
+
+# The init's own cgroup: of the hierarchies freezer, memory, devices, then name=systemd, then v2, the first that is not "/".
+kernel_cgroup() { # kernel_cgroup PID
+	local want path
+	for want in freezer memory devices name=systemd ''; do
+		path=$(awk -F: -v want="$want" '{
+			n = split($2, names, ",")
+			found = want == "" && $2 == ""
+			for (i = 1; i <= n; i++) if (names[i] == want) found = 1
+			if (found) { sub("^[^:]*:[^:]*:", ""); print }
+		}' "/proc/$1/cgroup")
+		if [ -n "$path" ] && [ "$path" != / ]; then
+			echo "$path"
+			return 0
+		fi
+	done
+	echo /
+}
+
+kernel_hostname() { # kernel_hostname PID
+	nsenter -u -t "$1" hostname
+}
+
+set_hostname() { # set_hostname PID NAME: as the container's root may do at any time
+	nsenter -u -t "$1" hostname "$2"
+}
