@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "cancel.h"
 #include "receive.h"
 
 int64_t call_now(void)
@@ -104,7 +105,8 @@ static int drain(struct conn *c)
 }
 
 /* Receives until the answer to @serial is there. */
-static int await(struct conn *c, const struct call *call, uint32_t serial, size_t len, int64_t deadline, struct incoming *in)
+static int await(struct conn *c, const struct call *call, uint32_t serial, size_t len, int64_t deadline,
+		 struct incoming *in)
 {
 	for (;;) {
 		int r = call_poll(c, POLLIN, deadline);
@@ -135,12 +137,16 @@ int call_run(struct conn *c, const struct call *call, ssize_t len, struct answer
 
 	if (len < 0)
 		return -EINVAL;
-	r = call->flags & CALL_RESEND ? 0 : drain(c);
+	cancel_send(c, false);
+	r = call->flags & (CALL_RESEND | CALL_FIRST) ? 0 : drain(c);
 	if (!r)
 		r = call_send(c, c->out, (size_t)len, deadline);
 	if (r && r != -EPIPE)
 		return r;
 	r = await(c, call, serial, (size_t)len, deadline, &in);
+	/* Without an answer that we have, it may run, or begin to. */
+	if (r && !c->broken && call->request == MSG_PROCESS_START)
+		cancel_start(c, serial);
 	if (r)
 		return r;
 	if (in.type == MSG_ERROR) {

@@ -10,13 +10,14 @@
 #include "conn.h"
 
 #define CALL_RESEND 1u /* harmless when done twice: sent again after the server was resumed; else -ECONNRESET */
-#define CALL_FDS    2u /* the answer may bring descriptors */
+#define CALL_FDS 2u /* the answer may bring descriptors */
 #define CALL_FOREVER 4u /* no deadline */
+#define CALL_FIRST 8u /* of a connection: what is there already, a refusal, is the answer */
 
 /* The statuses that a request may be answered with, as bits. What else comes is -EPROTO, so that the error lists of the
  * header stay closed. */
 #define CALL_STATUS(name) (1u << STATUS_##name)
-#define CALL_COMMON	  (CALL_STATUS(INVALID) | CALL_STATUS(DENIED) | CALL_STATUS(TRY_AGAIN))
+#define CALL_COMMON (CALL_STATUS(INVALID) | CALL_STATUS(DENIED) | CALL_STATUS(TRY_AGAIN))
 
 struct call {
 	uint16_t request, reply; /* enum msg_type */

@@ -16,30 +16,36 @@
 
 #define CONN_TIMEOUT_MS 5000
 
-/* Waits that the server has not answered or that nobody has collected. An orphan costs two requests in flight (its
- * terminate and its wait): together they stay below PROTO_INFLIGHT_MAX. */
+/* Waits that the server has not answered or that nobody has collected, and cancellations that it has not answered: all of them, and a
+ * call, stay below PROTO_INFLIGHT_MAX. */
 #define CONN_WAITS_MAX 24
+#define CONN_CANCELS_MAX 24
 
 struct pending_wait {
-	uint32_t serial;	/* 0: this slot is free */
-	uint32_t pid;		/* 0: any */
-	bool orphan;		/* nobody has its pid: terminated, waited for and acknowledged by the library alone */
-	bool done;		/* @reply or @error is the answer */
-	int error;		/* 0 or a negative errno */
-	uint64_t instance;	/* of an orphan */
+	uint32_t serial; /* 0: this slot is free */
+	uint32_t pid; /* 0: any */
+	bool done; /* @reply or @error is the answer */
+	int error; /* 0 or a negative errno */
 	struct waited_reply reply;
+};
+
+struct pending_cancel {
+	uint32_t start; /* 0: this slot is free */
+	uint32_t serial;
+	bool sent;
+	uint64_t instance; /* of the program, once it is known */
 };
 
 struct conn {
 	int fd;
-	dev_t dev;		/* the socket's identity: a number can be closed and used again behind our back */
+	dev_t dev; /* the socket's identity: a number can be closed and used again behind our back */
 	ino_t ino;
-	int timeout_ms;		/* 0: none */
-	int broken;		/* 0, or what every further call returns */
-	uint32_t serial;	/* of the last request */
-	uint64_t ack;		/* the last status that the caller got */
-	uint64_t orphan_ack;	/* the last one of an orphan */
+	int timeout_ms; /* 0: none */
+	int broken; /* 0, or what every further call returns */
+	uint32_t serial; /* of the last request */
+	uint64_t ack; /* the last status that the caller got */
 	struct pending_wait waits[CONN_WAITS_MAX];
+	struct pending_cancel cancels[CONN_CANCELS_MAX];
 	char detail[ROOT_DETAIL_MAX + 1];
 	uint8_t in[WIRE_RECORD_MAX];
 	uint8_t out[WIRE_RECORD_MAX]; /* the request in service: it may have to be sent again */

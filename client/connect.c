@@ -16,6 +16,7 @@
 static const struct call hello_call = {
 	.request = MSG_HELLO,
 	.reply = MSG_WELCOME,
+	.flags = CALL_FIRST,
 	.statuses = CALL_STATUS(DENIED) | CALL_STATUS(TRY_AGAIN) | CALL_STATUS(TIMED_OUT) | CALL_STATUS(VERSION),
 };
 
@@ -100,7 +101,8 @@ static int say_hello(struct conn *c)
 	r = call_run(c, &hello_call, put_hello(&w, &m), &a);
 	if (r)
 		return r;
-	if (get_welcome(&a.body, &welcome) || welcome.version < PROTO_VERSION_MIN || welcome.version > PROTO_VERSION_MAX)
+	if (get_welcome(&a.body, &welcome) || welcome.version < PROTO_VERSION_MIN ||
+	    welcome.version > PROTO_VERSION_MAX)
 		return -EPROTO;
 	return 0;
 }

@@ -6,10 +6,12 @@
 #include "call.h"
 #include "record.h"
 
-#define LOOKUP_STATUSES                                                                                               \
-	(CALL_COMMON | CALL_STATUS(NOT_FOUND) | CALL_STATUS(AMBIGUOUS) | CALL_STATUS(TIMED_OUT))
-#define LOOKUP(request_, reply_, more)                                                                                \
-	{.request = MSG_##request_, .reply = MSG_##reply_, .flags = CALL_RESEND, .statuses = LOOKUP_STATUSES | (more)}
+#define LOOKUP_STATUSES (CALL_COMMON | CALL_STATUS(NOT_FOUND) | CALL_STATUS(AMBIGUOUS) | CALL_STATUS(TIMED_OUT))
+#define LOOKUP(request_, reply_, more)                                                  \
+	{                                                                               \
+		.request = MSG_##request_, .reply = MSG_##reply_, .flags = CALL_RESEND, \
+		.statuses = LOOKUP_STATUSES | (more)                                    \
+	}
 
 static const struct call hostname_call = LOOKUP(CONTAINER_HOSTNAME, HOSTNAME, CALL_STATUS(NOT_RUNNING));
 static const struct call pid_call = LOOKUP(CONTAINER_PID, PID, CALL_STATUS(NOT_RUNNING));

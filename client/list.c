@@ -48,8 +48,8 @@ static int ask(struct conn *c, const struct call *call, uint64_t cursor, struct 
  */
 typedef int page_reader(struct wire_rd rd, uint64_t *cursor, char *records, size_t recordsize, int count);
 
-static int list(struct conn *c, const struct call *call, page_reader *read_page, int shift, uint64_t *cursor, void *records,
-		size_t recordsize, int count)
+static int list(struct conn *c, const struct call *call, page_reader *read_page, int shift, uint64_t *cursor,
+		void *records, size_t recordsize, int count)
 {
 	uint64_t at = *cursor, check;
 	int r = 0;
@@ -147,7 +147,8 @@ static int program_page(struct wire_rd rd, uint64_t *cursor, char *records, size
 	return filled;
 }
 
-int rootProgramList(int fd, unsigned flags, uint64_t *cursor, struct root_program *records, size_t recordsize, int count)
+int rootProgramList(int fd, unsigned flags, uint64_t *cursor, struct root_program *records, size_t recordsize,
+		    int count)
 {
 	struct conn *c;
 	int r;

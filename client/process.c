@@ -12,8 +12,7 @@ static const struct call terminate_call = {
 	.statuses = CALL_COMMON | CALL_STATUS(NO_CHILD) | CALL_STATUS(STILL_THERE),
 };
 
-/* Until the wait is answered or the deadline is over. What the library does for orphans and after a resumption happens on
- * the way. */
+/* Until the wait is answered or the deadline is over. What else comes is dealt with on the way. */
 static int await_wait(struct conn *c, struct pending_wait *w, int64_t deadline)
 {
 	while (!w->done) {

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cancel.h"
 #include "waits.h"
 
 void answer_close(struct answer *a)
@@ -33,8 +34,8 @@ static bool out_of_descriptors(int like)
 }
 
 /*
- * A record whose descriptors did not all arrive. If that is because this process has no room for them, the start it
- * tells of is undone: the record itself was looked at before, in @c->in.
+ * A record whose descriptors did not all arrive. If that is because this process has no room for them, it is a start to be
+ * cancelled: the record itself was looked at before, in @c->in.
  */
 static int lost_descriptors(struct conn *c, ssize_t len, uint32_t serial)
 {
@@ -47,10 +48,10 @@ static int lost_descriptors(struct conn *c, ssize_t len, uint32_t serial)
 	if (wire_get_header(&rd, &type, &its) || type != MSG_STARTED || get_started_reply(&rd, &m) ||
 	    !out_of_descriptors(c->fd))
 		return conn_break(c, -EPROTO);
-	waits_orphan(c, &m);
-	if (c->broken)
-		return c->broken;
-	return its == serial ? -EMFILE : CALL_OTHER;
+	if (its == serial)
+		return -EMFILE;
+	cancel_started(c, its, m.instance);
+	return c->broken ? c->broken : CALL_OTHER;
 }
 
 /* An answer that came too late, or one to a wait. */
@@ -67,8 +68,9 @@ static int not_mine(struct conn *c, uint32_t serial, struct incoming *in)
 	if (in->type == MSG_STARTED) {
 		if (get_started_reply(&in->answer.body, &m))
 			return conn_break(c, -EPROTO);
-		waits_orphan(c, &m);
+		cancel_started(c, serial, m.instance);
 	} else {
+		cancel_answered(c, in->type, serial);
 		waits_answered(c, in->type, serial, &in->answer.body);
 	}
 	return c->broken ? c->broken : CALL_OTHER;
@@ -88,6 +90,7 @@ static int dispatch(struct conn *c, uint32_t serial, struct incoming *in)
 		if (its || get_nothing(&in->answer.body))
 			return conn_break(c, -EPROTO);
 		waits_resume(c);
+		cancel_send(c, true);
 		return c->broken ? c->broken : CALL_RESUMED;
 	}
 	/* An error without a serial is about the connection: it answers whatever is asked now. */

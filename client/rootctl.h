@@ -17,15 +17,15 @@ enum {
 	ROOTCTL_OK = 0,
 	ROOTCTL_FAILED = 1,
 	ROOTCTL_USAGE = 2,
-	ROOTCTL_NOT_FOUND = 3,	/* or not running */
+	ROOTCTL_NOT_FOUND = 3, /* or not running */
 	ROOTCTL_RUN_BROKER = 125,
 	ROOTCTL_RUN_REFUSED = 126,
 	ROOTCTL_RUN_NOT_FOUND = 127,
 };
 
 struct options {
-	const char *socket;	/* NULL: the library's choice */
-	int timeout_ms;		/* -1: the library's choice */
+	const char *socket; /* NULL: the library's choice */
+	int timeout_ms; /* -1: the library's choice */
 	bool json;
 	bool no_trunc;
 	bool hostnames;

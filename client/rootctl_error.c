@@ -52,7 +52,8 @@ static const struct advice {
 	{EMFILE, ABOUT_PROGRAM, 0, NULL, "raise the limit of open files (ulimit -n)"},
 	{ECHILD, ABOUT_PROGRAM, 0, "the server no longer knows it", "see the log of rootbrokerd"},
 
-	{EACCES, ABOUT_CONTAINER | ABOUT_LIST, 0, NULL, "ask the administrator for a role that may, see rootbroker.conf(5)"},
+	{EACCES, ABOUT_CONTAINER | ABOUT_LIST, 0, NULL,
+	 "ask the administrator for a role that may, see rootbroker.conf(5)"},
 	{EAGAIN, ABOUT_REQUEST, 0, "the server cannot do it just now", "try again"},
 	{ECONNRESET, ABOUT_REQUEST, 0, "the server restarted meanwhile, and nothing was started", "try again"},
 	{ETIMEDOUT, ABOUT_REQUEST, 0, NULL, "try again, with --timeout MS if it needs longer"},
@@ -78,8 +79,8 @@ int complain(enum about about, const char *subject, int error, int fd)
 		detail[0] = '\0';
 	said = text_escape(detail);
 	(void)rootErrStr_r(error, sentence, sizeof(sentence));
-	(void)fprintf(stderr, "rootctl: %s: %s%s%s%s: %s\n", who, a->sentence ? a->sentence : sentence, *said ? " (" : "", said,
-		      *said ? ")" : "", a->next);
+	(void)fprintf(stderr, "rootctl: %s: %s%s%s%s: %s\n", who, a->sentence ? a->sentence : sentence,
+		      *said ? " (" : "", said, *said ? ")" : "", a->next);
 	free(said);
 	free(who);
 	if (a->status)

@@ -10,8 +10,8 @@
 #include "rootctl.h"
 #include "rootctl_text.h"
 
-#define PAGE	    64
-#define SHORT_ID    12
+#define PAGE 64
+#define SHORT_ID 12
 #define LOOKUP_SIZE (ROOT_ENGINE_MAX + 1 + ROOT_ID_MAX + 1)
 
 struct column {

@@ -16,20 +16,16 @@ enum { OPT_SOCKET = 256, OPT_TIMEOUT, OPT_JSON, OPT_NO_TRUNC, OPT_HOSTNAMES, OPT
 
 /* Each command knows the global options, too, and ps two of its own. */
 static const struct option long_options[] = {
-	{"socket", required_argument, NULL, OPT_SOCKET},
-	{"timeout", required_argument, NULL, OPT_TIMEOUT},
-	{"json", no_argument, NULL, OPT_JSON},
-	{"help", no_argument, NULL, OPT_HELP},
-	{"version", no_argument, NULL, OPT_VERSION},
-	{"no-trunc", no_argument, NULL, OPT_NO_TRUNC},
-	{"hostnames", no_argument, NULL, OPT_HOSTNAMES},
-	{NULL, 0, NULL, 0},
+	{"socket", required_argument, NULL, OPT_SOCKET}, {"timeout", required_argument, NULL, OPT_TIMEOUT},
+	{"json", no_argument, NULL, OPT_JSON},           {"help", no_argument, NULL, OPT_HELP},
+	{"version", no_argument, NULL, OPT_VERSION},     {"no-trunc", no_argument, NULL, OPT_NO_TRUNC},
+	{"hostnames", no_argument, NULL, OPT_HOSTNAMES}, {NULL, 0, NULL, 0},
 };
 
 static const struct command {
 	const char *name, *synopsis, *help;
-	int min_args, max_args;	/* -1: any number */
-	bool json;		/* has something to show as JSON */
+	int min_args, max_args; /* -1: any number */
+	bool json; /* has something to show as JSON */
 	int (*run)(const struct options *o, int argc, char **argv);
 } commands[] = {
 	{"ps", "ps [--json] [--no-trunc] [--hostnames]",
@@ -37,7 +33,8 @@ static const struct command {
 	 "  --no-trunc   whole ids\n"
 	 "  --hostnames  also each running container's hostname\n",
 	 0, 0, true, rootctl_ps},
-	{"hostname", "hostname NAME", "The hostname inside a container, at this moment.\n", 1, 1, true, rootctl_hostname},
+	{"hostname", "hostname NAME", "The hostname inside a container, at this moment.\n", 1, 1, true,
+	 rootctl_hostname},
 	{"pid", "pid NAME", "The PID of a container's init process.\n", 1, 1, true, rootctl_pid},
 	{"cgroup", "cgroup NAME", "The cgroup of a container's init process.\n", 1, 1, true, rootctl_cgroup},
 	{"inspect", "inspect [--json] NAME", "All that is known of a container, running or not.\n", 1, 1, true,
@@ -58,21 +55,22 @@ static void help(FILE *out)
 	for (size_t i = 0; i < NCOMMANDS; i++)
 		(void)fprintf(out, "  %-42s %.*s\n", commands[i].synopsis, (int)strcspn(commands[i].help, "\n"),
 			      commands[i].help);
-	(void)fputs("\nOptions:\n"
-		    "  --socket PATH  where the broker listens (else ROOTBROKER_SOCKET, else " ROOT_SOCKET_PATH ")\n"
-		    "  --timeout MS   how long a request may take: 1 to 3600000, 0 for ever (5000)\n"
-		    "  --json         JSON instead of text\n"
-		    "  --help         this, or the help of a command\n"
-		    "  --version      the version\n"
-		    "\nNAME is a container's full id, its name, or the beginning of its id; ENGINE:NAME asks one engine.\n"
-		    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 not found or not running. See rootctl(1).\n",
-		    out);
+	(void)fputs(
+		"\nOptions:\n"
+		"  --socket PATH  where the broker listens (else ROOTBROKER_SOCKET, else " ROOT_SOCKET_PATH ")\n"
+		"  --timeout MS   how long a request may take: 1 to 3600000, 0 for ever (5000)\n"
+		"  --json         JSON instead of text\n"
+		"  --help         this, or the help of a command\n"
+		"  --version      the version\n"
+		"\nNAME is a container's full id, its name, or the beginning of its id; ENGINE:NAME asks one engine.\n"
+		"Exit status: 0 done, 1 failed, 2 wrong usage, 3 not found or not running. See rootctl(1).\n",
+		out);
 }
 
 static void command_help(const struct command *c)
 {
-	(void)printf("Usage: rootctl [OPTION...] %s\n\n%s\n'rootctl --help' shows the options of all commands.\n", c->synopsis,
-		     c->help);
+	(void)printf("Usage: rootctl [OPTION...] %s\n\n%s\n'rootctl --help' shows the options of all commands.\n",
+		     c->synopsis, c->help);
 }
 
 static bool parse_timeout(const char *word, int *ret_ms)
@@ -93,8 +91,8 @@ static int bad_option(const struct command *c, int opt, const char *word)
 	const char letter[] = {'-', (char)optopt, '\0'};
 	char *shown = text_escape(opt == '?' && optopt > 0 && optopt < OPT_SOCKET ? letter : word);
 
-	complain_text("%s: %s: run 'rootctl %s%s--help'", shown, opt == ':' ? "the option needs a value" : "no such option",
-		      c ? c->name : "", c ? " " : "");
+	complain_text("%s: %s: run 'rootctl %s%s--help'", shown,
+		      opt == ':' ? "the option needs a value" : "no such option", c ? c->name : "", c ? " " : "");
 	free(shown);
 	return ROOTCTL_USAGE;
 }
@@ -113,7 +111,8 @@ static int parse_options(const struct command *c, int argc, char **argv, struct 
 		case OPT_TIMEOUT:
 			if (parse_timeout(optarg, &o->timeout_ms))
 				break;
-			complain_text("--timeout: not a number from 0 to 3600000: say the milliseconds, 5000 for example");
+			complain_text(
+				"--timeout: not a number from 0 to 3600000: say the milliseconds, 5000 for example");
 			return ROOTCTL_USAGE;
 		case OPT_JSON:
 			o->json = true;

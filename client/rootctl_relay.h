@@ -15,15 +15,15 @@
 
 struct relay {
 	int from, to;
-	int own;		/* the program's one of the two: closed when the relay ends */
+	int own; /* the program's one of the two: closed when the relay ends */
 	bool ended;
-	bool last;		/* no more than @left is to be read */
+	bool last; /* no more than @left is to be read */
 	size_t left;
-	size_t at, len;		/* what of @buf is to be written */
+	size_t at, len; /* what of @buf is to be written */
 	char buf[16384];
 };
 
-#define RELAY_POLLS 2		/* entries that each relay needs */
+#define RELAY_POLLS 2 /* entries that each relay needs */
 
 void relay_init(struct relay *r, int from, int to, int own);
 /* Fills RELAY_POLLS entries, those of an ended relay with descriptor -1. */

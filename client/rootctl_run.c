@@ -26,9 +26,9 @@ struct run {
 	const char *program;
 	int fd, pid;
 	int signal_fd;
-	int told[2];		/* the terminating thread writes its result here */
+	int told[2]; /* the terminating thread writes its result here */
 	bool terminating, ended;
-	int status;		/* of rootctl, once @ended */
+	int status; /* of rootctl, once @ended */
 	struct relay relays[RELAYS];
 };
 
@@ -55,8 +55,9 @@ static int start(struct run *run, int argc, char **argv)
 	int in, out, err, r;
 
 	r = n < 0 ? -EINVAL
-		  : rootProcessStartStderr(run->fd, ROOT_IPC_PIPES, argv[0], (int)strnlen(argv[0], ROOT_PROGRAM_MAX + 1), args,
-					   n, &run->pid, &in, &out, &err);
+		  : rootProcessStartStderr(run->fd, ROOT_IPC_PIPES, argv[0],
+					   (int)strnlen(argv[0], ROOT_PROGRAM_MAX + 1), args, n, &run->pid, &in, &out,
+					   &err);
 	if (r)
 		return complain(ABOUT_PROGRAM, argv[0], r, run->fd);
 	relay_init(&run->relays[IN], STDIN_FILENO, out, out);
@@ -158,7 +159,9 @@ static int loop(struct run *run)
 	ask_status(run);
 	while (!run->ended || copying(run)) {
 		p[POLL_SIGNAL] = (struct pollfd){.fd = run->signal_fd, .events = POLLIN};
-		p[POLL_BROKER] = (struct pollfd){.fd = run->ended ? -1 : run->terminating ? run->told[0] : run->fd,
+		p[POLL_BROKER] = (struct pollfd){.fd = run->ended         ? -1
+						       : run->terminating ? run->told[0]
+									  : run->fd,
 						 .events = POLLIN};
 		for (int i = 0; i < RELAYS; i++)
 			relay_poll(&run->relays[i], p + POLL_RELAYS + i * RELAY_POLLS);

@@ -77,8 +77,8 @@ int rootProcessStart(int fd, int ipctype, const char *label, int labellen, const
 	return start(fd, &m, pid, infd, outfd, NULL);
 }
 
-int rootProcessStartStderr(int fd, int ipctype, const char *label, int labellen, const char *args, int argslen, int *pid,
-			   int *infd, int *outfd, int *errfd)
+int rootProcessStartStderr(int fd, int ipctype, const char *label, int labellen, const char *args, int argslen,
+			   int *pid, int *infd, int *outfd, int *errfd)
 {
 	struct start_request m = {.flags = START_STDERR};
 

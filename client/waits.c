@@ -5,8 +5,9 @@
 #include <limits.h>
 
 #include "call.h"
+#include "cancel.h"
 
-#define SMALL_RECORD 64 /* longest of WAIT, ACK, TERMINATE */
+#define SMALL_RECORD 64 /* longer than WAIT and ACK */
 #define WAIT_STATUSES (CALL_COMMON | CALL_STATUS(NO_CHILD))
 
 static int send_wait(struct conn *c, const struct pending_wait *w, int64_t deadline)
@@ -32,17 +33,6 @@ static void send_ack(struct conn *c, uint64_t instance)
 	(void)call_send(c, buf, (size_t)put_ack_request(&wr, &m), CALL_AT_ONCE);
 }
 
-static int send_terminate(struct conn *c, uint32_t pid)
-{
-	struct terminate_request m = {.pid = pid};
-	uint8_t buf[SMALL_RECORD];
-	struct wire_wr wr;
-
-	wire_wr_init(&wr, buf, sizeof(buf));
-	wire_put_header(&wr, MSG_PROCESS_TERMINATE, conn_next_serial(c));
-	return call_send(c, buf, (size_t)put_terminate_request(&wr, &m), CALL_AT_ONCE);
-}
-
 static struct pending_wait *free_slot(struct conn *c)
 {
 	for (int i = 0; i < CONN_WAITS_MAX; i++) {
@@ -61,17 +51,6 @@ static struct pending_wait *find_serial(struct conn *c, uint32_t serial)
 	return NULL;
 }
 
-static struct pending_wait *find_orphan(struct conn *c, uint64_t instance)
-{
-	for (int i = 0; i < CONN_WAITS_MAX; i++) {
-		struct pending_wait *w = &c->waits[i];
-
-		if (w->serial && w->orphan && w->instance == instance)
-			return w;
-	}
-	return NULL;
-}
-
 int waits_ask(struct conn *c, uint32_t pid, int64_t deadline, struct pending_wait **ret_wait)
 {
 	struct pending_wait *w;
@@ -79,7 +58,7 @@ int waits_ask(struct conn *c, uint32_t pid, int64_t deadline, struct pending_wai
 
 	for (int i = 0; i < CONN_WAITS_MAX; i++) {
 		w = &c->waits[i];
-		if (w->serial && !w->orphan && w->pid == pid) {
+		if (w->serial && w->pid == pid) {
 			*ret_wait = w;
 			return 0;
 		}
@@ -119,17 +98,11 @@ int waits_collect(struct conn *c, struct pending_wait *w, int *ret_status)
 	return (int)m.pid;
 }
 
-/* True if the caller must not see this status: it is an orphan's, or was delivered already. */
+/* The caller must not see a status that it has had already, nor that of a program which it was told does not run. */
 static bool swallow(struct conn *c, const struct waited_reply *m)
 {
-	struct pending_wait *orphan = find_orphan(c, m->instance);
-
-	if (!orphan && (!m->instance || m->instance != c->ack))
+	if (!cancel_knows(c, m->instance) && (!m->instance || m->instance != c->ack))
 		return false;
-	if (orphan) {
-		orphan->serial = 0;
-		c->orphan_ack = m->instance;
-	}
 	send_ack(c, m->instance);
 	return true;
 }
@@ -143,10 +116,7 @@ void waits_answered(struct conn *c, uint16_t type, uint32_t serial, struct wire_
 		return;
 	if (type == MSG_ERROR) {
 		w->error = call_error(c, body, WAIT_STATUSES);
-		/* An orphan stays known whatever the server says of it, but for "there is none". */
-		w->done = !w->orphan;
-		if (w->orphan && w->error == -ECHILD)
-			w->serial = 0;
+		w->done = true;
 		return;
 	}
 	if (type != MSG_WAITED || get_waited_reply(body, &m)) {
@@ -154,47 +124,22 @@ void waits_answered(struct conn *c, uint16_t type, uint32_t serial, struct wire_
 		return;
 	}
 	if (swallow(c, &m)) {
-		if (!w->serial || w->orphan)
-			return;
 		w->serial = conn_next_serial(c);
 		(void)send_wait(c, w, CALL_AT_ONCE);
-		return;
-	}
-	if (w->orphan) {
-		(void)conn_break(c, -EPROTO);
 		return;
 	}
 	w->reply = m;
 	w->done = true;
 }
 
-void waits_orphan(struct conn *c, const struct started_reply *m)
-{
-	struct pending_wait *w = free_slot(c);
-
-	if (!w || !m->pid || m->pid > INT_MAX) {
-		(void)conn_break(c, w ? -EPROTO : -ENOTCONN);
-		return;
-	}
-	*w = (struct pending_wait){
-		.serial = conn_next_serial(c), .pid = m->pid, .orphan = true, .instance = m->instance};
-	if (send_terminate(c, m->pid) || send_wait(c, w, CALL_AT_ONCE))
-		(void)conn_break(c, -ENOTCONN);
-}
-
 void waits_resume(struct conn *c)
 {
 	if (c->ack)
 		send_ack(c, c->ack);
-	if (c->orphan_ack)
-		send_ack(c, c->orphan_ack);
 	for (int i = 0; i < CONN_WAITS_MAX; i++) {
 		struct pending_wait *w = &c->waits[i];
 
-		if (!w->serial || w->done)
-			continue;
-		if (w->orphan)
-			(void)send_terminate(c, w->pid);
-		(void)send_wait(c, w, call_deadline(c));
+		if (w->serial && !w->done)
+			(void)send_wait(c, w, call_deadline(c));
 	}
 }

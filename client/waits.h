@@ -2,9 +2,7 @@
 /*
  * Programs of a connection that are waited for. Runs in: the library.
  *
- * A wait is asked once, and its answer kept until it is collected, whatever other calls come between. A program whose
- * start was given up (its answer came too late, or its descriptors found no room) is an orphan: nobody knows its pid, so
- * the library terminates it, waits for it and acknowledges its status, and no rootProcessWait() tells of it.
+ * A wait is asked once, and its answer kept until it is collected, whatever other calls come between.
  */
 #ifndef CLIENT_WAITS_H
 #define CLIENT_WAITS_H
@@ -18,9 +16,6 @@ int waits_collect(struct conn *c, struct pending_wait *w, int *ret_status);
 
 /* A record that answers no call in service. Breaks the connection if it should be a wait's answer and makes no sense. */
 void waits_answered(struct conn *c, uint16_t type, uint32_t serial, struct wire_rd *body);
-/* A start that nobody waits for any more has succeeded. Breaks the connection if it cannot be undone otherwise: the
- * server ends the programs of a connection that is gone. */
-void waits_orphan(struct conn *c, const struct started_reply *m);
 /* The server was resumed: what is pending is asked again. */
 void waits_resume(struct conn *c);
 

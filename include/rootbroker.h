@@ -154,7 +154,8 @@ int rootErrDetail(int fd, char *buffer, int buflen);
  *	-ENOENT		no container has that name
  *	-ESRCH		it is not running (not rootContainerGet())
  *	-ENOTUNIQ	several containers answer to it; say engine:name or the full id
- *	-ENOSPC		@buflen is too small; @buffer is untouched
+ *	-ENOSPC		@buflen is too small; @buffer is untouched (not rootContainerProcessID(),
+ *			not rootContainerGet())
  *	-EACCES		policy refuses this caller
  *	-EAGAIN		the server cannot answer just now; try again
  *	-ETIMEDOUT	no answer in time; the connection stays usable
@@ -245,7 +246,7 @@ int rootContainerList(int fd, unsigned flags, uint64_t *cursor, struct root_cont
  *	-EREMOTEIO	setting it up failed: see rootErrDetail()
  *	-EDQUOT		too many programs at once
  *	-EAGAIN		the server cannot start it just now; try again
- *	-ECONNRESET	the server restarted meanwhile; the program does not run
+ *	-ECONNRESET	the server restarted meanwhile; what it may have started is terminated
  *	-EMFILE		no descriptor left for the program's; it is terminated
  *	-ETIMEDOUT	no answer in time; if it starts later, it is terminated
  *	-ENOTCONN, -EPROTO, -EBADF

@@ -244,6 +244,18 @@ int get_terminate_request(struct wire_rd *r, struct terminate_request *m)
 	return wire_rd_done(r);
 }
 
+ssize_t put_cancel_request(struct wire_wr *w, const struct cancel_request *m)
+{
+	wire_put_u32(w, m->start);
+	return wire_wr_done(w);
+}
+
+int get_cancel_request(struct wire_rd *r, struct cancel_request *m)
+{
+	m->start = wire_get_u32(r);
+	return wire_rd_done(r);
+}
+
 int get_nothing(struct wire_rd *r)
 {
 	return wire_rd_done(r);

@@ -89,6 +89,10 @@ struct ack_request {
 struct terminate_request {
 	uint32_t pid;
 };
+/* PROCESS_CANCEL */
+struct cancel_request {
+	uint32_t start; /* the serial of the PROCESS_START */
+};
 /* each of PROGRAMS */
 struct program_record {
 	uint32_t usable;
@@ -125,6 +129,8 @@ ssize_t put_ack_request(struct wire_wr *w, const struct ack_request *m);
 int get_ack_request(struct wire_rd *r, struct ack_request *m);
 ssize_t put_terminate_request(struct wire_wr *w, const struct terminate_request *m);
 int get_terminate_request(struct wire_rd *r, struct terminate_request *m);
+ssize_t put_cancel_request(struct wire_wr *w, const struct cancel_request *m);
+int get_cancel_request(struct wire_rd *r, struct cancel_request *m);
 /* TERMINATED, RESUMED: no body */
 int get_nothing(struct wire_rd *r);
 

@@ -164,7 +164,11 @@ export LAB_ID LAB_DIR LAB_CONTROLLERS
 
 # shellcheck disable=SC2317 # called by the trap
 end_lab() {
-	kill -KILL "$pid" 2>/dev/null || :
+	local init
+	# The lab's PID 1, which takes everything with it, and is reaped by unshare; without one, unshare.
+	init=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null) || init=
+	init=${init%% *}
+	kill -KILL "${init:-$pid}" 2>/dev/null || :
 	wait "$pid" 2>/dev/null || :
 	LAB_INSIDE=clean unshare --mount --propagation private bash "$0" || echo "lab.sh: cleaning up failed" >&2
 }

@@ -25,7 +25,7 @@ note() {
 
 files -name '*.[ch]' | xargs -0 -r clang-format --dry-run -Werror || note "run clang-format -i on these"
 files -path './man/*.[1-9]' | xargs -0 -r mandoc -T lint -W warning || note "see mandoc(1) about these pages"
-for check in tests/check_{protocol,conf}_page.sh tests/check_readme.sh; do
+for check in tests/check_{protocol,conf}_page.sh tests/check_{manpages,readme}.sh; do
 	"$check" || note "the documents say something else than the sources"
 done
 files \( -name '*.sh' -o -path './.ci/run' \) | xargs -0 -r shellcheck -x || note "see shellcheck(1) about these scripts"

@@ -214,6 +214,7 @@ ENVELOPE(wait, ipc_wait, wait_request)
 ENVELOPE(waited, ipc_waited, waited_reply)
 ENVELOPE(ack, ipc_ack, ack_request)
 ENVELOPE(terminate, ipc_terminate, terminate_request)
+ENVELOPE(cancel, ipc_cancel, cancel_request)
 ENVELOPE(program_list, ipc_program_list, list_request)
 #undef ENVELOPE
 

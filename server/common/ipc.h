@@ -106,6 +106,10 @@ struct ipc_terminate { /* TERMINATE */
 	uint64_t session;
 	struct terminate_request m;
 };
+struct ipc_cancel { /* CANCEL */
+	uint64_t session;
+	struct cancel_request m;
+};
 /* TERMINATED_REPLY is struct ipc_session_id. */
 struct ipc_program_list { /* PROGRAM_LIST_REQ */
 	uint64_t session;
@@ -156,6 +160,7 @@ IPC_CODEC(wait, ipc_wait);
 IPC_CODEC(waited, ipc_waited);
 IPC_CODEC(ack, ipc_ack);
 IPC_CODEC(terminate, ipc_terminate);
+IPC_CODEC(cancel, ipc_cancel);
 IPC_CODEC(program_list, ipc_program_list);
 IPC_CODEC(rid, ipc_rid);
 IPC_CODEC(token, ipc_token);

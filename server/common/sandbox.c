@@ -3,14 +3,12 @@
  * How a confined process locks itself in. Runs in: frontend, resolver, joiner; before the first byte from anybody.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "cleanup.h"
@@ -21,18 +19,10 @@
 
 /* The kernel's interface, in full: the header of the build machine may be older than the kernel that runs. */
 #define LL_CREATE_VERSION 1u
-#define LL_RULE_PATH 1
-#define LL_FS_READ_FILE (UINT64_C(1) << 2)
-#define LL_FS_READ_DIR (UINT64_C(1) << 3)
 
 struct ll_ruleset {
 	uint64_t fs, net, scope;
 };
-
-struct ll_path {
-	uint64_t allowed;
-	int32_t parent_fd;
-} __attribute__((packed));
 
 /* What each version of the interface can deny; a kernel knows the rows up to its own number. */
 static const struct {
@@ -64,19 +54,6 @@ static int ll_create(void)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-static int ll_allow(int ruleset, const char *path)
-{
-	autoclose int fd = open(path, O_PATH | O_CLOEXEC);
-	struct ll_path rule = {.allowed = LL_FS_READ_FILE, .parent_fd = fd};
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (S_ISDIR(st.st_mode))
-		rule.allowed |= LL_FS_READ_DIR;
-	return syscall(SYS_landlock_add_rule, ruleset, LL_RULE_PATH, &rule, 0) < 0 ? -errno : 0;
-}
-
 static int ll_enter(const char *const *paths, size_t npaths, const char **step)
 {
 	static char text[256];
@@ -86,7 +63,7 @@ static int ll_enter(const char *const *paths, size_t npaths, const char **step)
 	if (ruleset < 0)
 		return ruleset;
 	for (size_t i = 0; i < npaths; i++) {
-		int r = ll_allow(ruleset, paths[i]);
+		int r = sandbox_allow_path ? sandbox_allow_path(ruleset, paths[i]) : -ENOSYS;
 
 		if (r < 0) {
 			(void)snprintf(text, sizeof(text), "Landlock rule for %s", paths[i]);

@@ -17,14 +17,14 @@
 
 /* A system call that the filter admits; with @has_arg1, only if its argument 1 (from 0) is exactly @arg1. */
 struct sandbox_call {
-	int nr;			/* SCMP_SYS() */
+	int nr; /* SCMP_SYS() */
 	bool has_arg1;
 	uint64_t arg1;
 };
 
 struct sandbox {
-	uint64_t caps;		/* effective and permitted in service */
-	bool landlock;		/* everything Landlock knows is denied but @paths */
+	uint64_t caps; /* effective and permitted in service */
+	bool landlock; /* everything Landlock knows is denied but @paths */
 	const struct sandbox_call *calls;
 	size_t ncalls;
 };
@@ -41,12 +41,18 @@ extern const size_t sandbox_sanitizer_ncalls;
  */
 int sandbox_enter(const struct sandbox *s, const char *const *paths, size_t npaths, const char **ret_step);
 
+/*
+ * A Landlock rule: reading at @path and below it. 0 or -errno. It opens files, so it is an object of its own: who is not
+ * linked with it has no open() at all, and for him every path is -ENOSYS.
+ */
+int sandbox_allow_path(int ruleset, const char *path) __attribute__((weak, visibility("hidden")));
+
 /* What sandbox_enter() reads back before the filter, and its judgement: NULL, or what is not as @s and the list above say.
  * Apart, so that tests can make each field wrong. */
 struct sandbox_facts {
-	uid_t uid[4];		/* real, effective, saved, file system */
+	uid_t uid[4]; /* real, effective, saved, file system */
 	gid_t gid[4];
-	int ngroups;		/* supplementary: none, or the own gid alone */
+	int ngroups; /* supplementary: none, or the own gid alone */
 	gid_t group;
 	struct caps caps;
 	int no_new_privs, dumpable, death_signal;

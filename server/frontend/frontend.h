@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frontend as a whole. Runs in: frontend. It has no privilege: no capability, no file, no way to get one. All it can
- * do is answer over the descriptors that it is given.
+ * The frontend as a whole. Runs in: frontend. It has no privilege: no capability, no file, no way to get one. All
+ * that it can do is answer over the descriptors that it is given.
  */
 #ifndef FRONTEND_FRONTEND_H
 #define FRONTEND_FRONTEND_H

@@ -10,8 +10,8 @@
 
 #include "../common/cleanup.h"
 
-/* What a binary search looks for: the first record that is not below (key, rid). With @prefix, records whose key begins with @key
- * count as equal to it. */
+/* What a binary search looks for: the first record that is not below (key, rid). With @prefix, records whose key begins
+ * with @key count as equal to it. */
 struct probe {
 	struct str key;
 	uint64_t rid;
@@ -279,7 +279,7 @@ static void collect(const struct index *ix, const struct engine_index *e, const 
 
 	p.rid = 0;
 	first = search(s, &p);
-	/* A prefix and every key that begins with it compare equal, so the upper end of the range is the next search. */
+	/* A prefix and every key that begins with it compare equal: the end of their range is one more search. */
 	p.rid = UINT64_MAX;
 	past = search(s, &p);
 	if (past <= first)

@@ -3,8 +3,8 @@
  * The containers of this host, in memory. Runs in: frontend. Trusts: the resolver's records as data, within bounds;
  * names as bytes.
  *
- * Sorted arrays, an id and a name one for each engine: a lookup costs a few binary searches, whichever way a container is named,
- * and no choice of names makes it slower. The index owns the records' pidfds.
+ * Sorted arrays, an id and a name one for each engine: a lookup costs a few binary searches, whichever way a
+ * container is named, and no choice of names makes it slower. The index owns the records' pidfds.
  */
 #ifndef FRONTEND_INDEX_H
 #define FRONTEND_INDEX_H
@@ -50,7 +50,7 @@ struct index {
 	unsigned nengines;
 };
 
-/* With the names of the engines that there are in the world, so that "docker:web" is not a name on a host without docker. */
+/* With the names of the engines that there are in the world: "docker:web" is not a name on a host without docker. */
 void index_init(struct index *ix);
 void index_fini(struct index *ix);
 void index_clear(struct index *ix);
@@ -71,8 +71,9 @@ struct index_match {
 };
 
 /*
- * Exact id, then exact name, then prefix of an id (of @prefix_min bytes at least), over all engines. "engine:rest" looks for rest in
- * this engine; a container whose whole id or name is "engine:rest" is found too, and if both exist neither is preferred.
+ * Exact id, then exact name, then prefix of an id (of @prefix_min bytes at least), over all engines. "engine:rest"
+ * looks for rest in this engine; a container whose whole id or name is "engine:rest" is found too, and if both
+ * exist neither is preferred.
  */
 void index_find(const struct index *ix, struct str name, uint32_t prefix_min, struct index_match *ret);
 const char *index_engine(const struct index *ix, unsigned i);

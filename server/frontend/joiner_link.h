@@ -2,8 +2,8 @@
 /*
  * What the frontend asks the joiner. Runs in: frontend. Trusts: the joiner's answers to its own questions.
  *
- * At most JOINER_WINDOW questions are under way, the others wait in order. When the joiner dies, those under way are asked again
- * once there is a new one.
+ * At most JOINER_WINDOW questions are under way, the others wait in order. When the joiner dies, those under way
+ * are asked again once there is a new one.
  */
 #ifndef FRONTEND_JOINER_LINK_H
 #define FRONTEND_JOINER_LINK_H

@@ -2,8 +2,8 @@
 /*
  * Sessions, peers and answers from the monitor, requests to it. Runs in: frontend. Trusts: the monitor.
  *
- * The frontend never waits for the monitor, which may be waiting for the frontend: a record that finds no room is kept, one for
- * each session at most, and the session is not read until it is gone.
+ * The frontend never waits for the monitor, which may be waiting for the frontend: a record that finds no room is
+ * kept, one for each session at most, and the session is not read until it is gone.
  */
 #ifndef FRONTEND_MONITOR_LINK_H
 #define FRONTEND_MONITOR_LINK_H

@@ -79,10 +79,8 @@ void park_for_index(struct frontend *f, struct query *q)
 {
 	struct parked *p = park(f, q, "the list of containers is not read in yet");
 
-	if (!p)
-		return;
-	p->q.synced = false;
-	list_append(&f->park.for_index, &p->queue);
+	if (p)
+		list_append(&f->park.for_index, &p->queue);
 }
 
 void park_for_sync(struct frontend *f, struct query *q)

@@ -2,9 +2,9 @@
 /*
  * Container requests that cannot be answered yet. Runs in: frontend.
  *
- * A request waits for the index to be complete, for the resolver to have read everything that happened before the request, or for the joiner; never
- * longer than PARK_TIMEOUT_MS from its first wait on. A session has at most PROTO_INFLIGHT_MAX of them, so there is no limit over all that one client
- * could use up for another.
+ * A request waits for the index to be complete, for the resolver to have read everything that happened before the
+ * request, or for the joiner; never longer than PARK_TIMEOUT_MS from its first wait on. A session has at most
+ * PROTO_INFLIGHT_MAX of them: there is no limit over all that one client could use up for another.
  */
 #ifndef FRONTEND_PARK_H
 #define FRONTEND_PARK_H
@@ -52,8 +52,8 @@ struct park {
 
 void park_init(struct frontend *f);
 /*
- * @q, which becomes invalid unless it was parked already, has to wait. Answered with TRY_AGAIN if there is no memory. park_for_sync() sees to it
- * that a SYNC is sent from now on; park_for_joiner() keeps a reference to @r.
+ * @q, which becomes invalid unless it was parked already, has to wait. Answered with TRY_AGAIN if there is no memory.
+ * park_for_sync() sees to it that a SYNC is sent from now on; park_for_joiner() keeps a reference to @r.
  */
 void park_for_index(struct frontend *f, struct query *q);
 void park_for_sync(struct frontend *f, struct query *q);

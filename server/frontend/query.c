@@ -2,8 +2,8 @@
 /*
  * Container requests, answered from the index and by the joiner. Runs in: frontend.
  *
- * "No" is only said after the resolver has read everything that happened before the question; "yes" only while the kernel
- * says that the init process lives.
+ * "No" is only said after the resolver has read everything that happened before the question; "yes" only while the
+ * kernel says that the init process lives.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +18,8 @@
 #define SHOWN_MAX 40
 #define SHOWN(s) ((s).len > SHOWN_MAX ? SHOWN_MAX : (int)(s).len), (s).p, (s).len > SHOWN_MAX ? "..." : ""
 
-/* @q is done with: nothing that answers may look at it afterwards, because an answer can end the session and all that it has parked. */
+/* @q is done with: nothing may look at it afterwards, because an answer can end the session with all that it has
+ * parked. */
 static struct session *let_go(struct query *q)
 {
 	struct session *s = q->session;
@@ -199,8 +200,7 @@ void query_joined(struct frontend *f, struct parked *p, uint32_t error, struct s
 	char detail[ROOT_DETAIL_MAX + 1];
 	struct wire_wr w;
 
-	/* It may have died while its name was read: a namespace outlives its processes, and the number of the pidfd might have been
-	 * read from the one who came after. */
+	/* It may have died while its name was read: a UTS namespace outlives its processes, and still has its name. */
 	if (error == ESRCH || !record_alive(p->record)) {
 		if (q->synced) {
 			refuse_stopped(q, p->record);

@@ -18,6 +18,7 @@ union body {
 	struct wait_request wait;
 	struct ack_request ack;
 	struct terminate_request terminate;
+	struct cancel_request cancel;
 };
 
 struct request {
@@ -84,6 +85,11 @@ static const char *decode_ack(struct wire_rd *r, union body *b)
 static const char *decode_terminate(struct wire_rd *r, union body *b)
 {
 	return get_terminate_request(r, &b->terminate) < 0 ? undecodable : NULL;
+}
+
+static const char *decode_cancel(struct wire_rd *r, union body *b)
+{
+	return get_cancel_request(r, &b->cancel) < 0 ? undecodable : NULL;
 }
 
 static void op_hello(struct request *q)
@@ -195,6 +201,16 @@ static void op_terminate(struct request *q)
 	forward(q, &w);
 }
 
+static void op_cancel(struct request *q)
+{
+	struct ipc_cancel m = {.session = q->session->number, .m = q->body.cancel};
+	struct wire_wr w;
+
+	begin_forward(q, &w, IPC_CANCEL);
+	(void)put_ipc_cancel(&w, &m);
+	forward(q, &w);
+}
+
 static void op_program_list(struct request *q)
 {
 	struct ipc_program_list m = {.session = q->session->number, .m = q->body.list};
@@ -221,6 +237,7 @@ static const struct op ops[] = {
 	{MSG_PROCESS_ACK, OPEN_STATES, RIGHT_PROGRAMS, true, decode_ack, op_ack},
 	{MSG_PROCESS_TERMINATE, OPEN_STATES, RIGHT_PROGRAMS, false, decode_terminate, op_terminate},
 	{MSG_PROGRAM_LIST, OPEN_STATES, RIGHT_PROGRAMS, false, decode_list, op_program_list},
+	{MSG_PROCESS_CANCEL, OPEN_STATES, RIGHT_PROGRAMS, false, decode_cancel, op_cancel},
 };
 
 static const struct op *find_op(uint16_t type)
@@ -266,7 +283,7 @@ const char *request_received(struct session *s, const void *record, size_t len)
 	why = q.op->decode(&r, &q.body);
 	if (why)
 		return why;
-	/* Its first good record: a hello, or whatever comes next in a session that said hello to an earlier frontend. */
+	/* Its first good record: a hello, or what comes next in a session that said hello to an earlier frontend. */
 	session_open(s);
 	if (!q.op->one_way)
 		s->in_flight++;

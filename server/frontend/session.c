@@ -113,8 +113,8 @@ static void session_free(struct session *s)
 	free(s);
 }
 
-/* Lets go of them: the connections themselves live on, in the hands of the monitor, or of the keeper if it is the monitor that is
- * gone, and come back to the next frontend. */
+/* Lets go of them: the connections themselves live on, in the hands of the monitor, or of the keeper if it is
+ * the monitor that is gone, and come back to the next frontend. */
 void sessions_fini(struct frontend *f)
 {
 	for (size_t i = 0; i < SESSION_BUCKETS; i++)

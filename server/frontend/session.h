@@ -2,8 +2,9 @@
 /*
  * Clients' connections. Runs in: frontend. Trusts: nothing that a client sends.
  *
- * A session costs only itself: one record is read at a time, nothing is read while PROTO_INFLIGHT_MAX requests or a record that the
- * monitor has no room for are outstanding, a reply is sent at once or the session ends, and so does whoever sends a malformed record.
+ * A session costs only itself: one record is read at a time; nothing is read while PROTO_INFLIGHT_MAX requests, or
+ * a record that the monitor has no room for, are outstanding; a reply is sent at once or the session ends, and so
+ * it does at a malformed record.
  */
 #ifndef FRONTEND_SESSION_H
 #define FRONTEND_SESSION_H
@@ -63,7 +64,8 @@ void session_open(struct session *s);
 void session_update(struct session *s);
 
 /*
- * Sends, and false if that was the session's end: @s is gone. An answer makes room for one request more. Descriptors stay the caller's.
+ * Sends, and false if that was the session's end: @s is gone. An answer makes room for one request more.
+ * Descriptors stay the caller's.
  */
 bool session_send(struct session *s, const struct wire_wr *w, const int *fds, int nfds);
 bool session_answer(struct session *s, const struct wire_wr *w, const int *fds, int nfds);

@@ -36,22 +36,30 @@ static int refuse_errno(const struct trouble *t, const char *path, const char *w
 	return -error;
 }
 
-/* Whoever can write in the directory can put another socket in the place of ours: then no client knows whom it asks. */
+/* @dir has as much room as @path. */
+static void directory_of(char *dir, size_t size, const char *path)
+{
+	char *slash;
+
+	(void)snprintf(dir, size, "%s", path);
+	slash = strrchr(dir, '/');
+	slash[slash == dir] = '\0';
+}
+
+/* Whoever can write in the directory can put another socket in the place of ours: then no client knows whom it asks.
+ * 1: it was not there, and was made. */
 static int check_directory(const char *path, const struct trouble *t)
 {
 	char dir[sizeof(((struct listener *)0)->path)];
-	char *slash;
 	struct stat st;
+	int made = 0;
 
-	(void)snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (slash == dir)
-		slash++;
-	*slash = '\0';
+	directory_of(dir, sizeof(dir), path);
 	if (mkdir(dir, 0755) == 0) {
 		/* The mask may have been odd. */
 		if (chmod(dir, 0755) < 0)
 			return refuse_errno(t, dir, "cannot set its mode");
+		made = 1;
 	} else if (errno != EEXIST) {
 		return refuse_errno(t, dir, "cannot create the run directory");
 	}
@@ -64,7 +72,7 @@ static int check_directory(const char *path, const struct trouble *t)
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return refuse(t, EPERM, dir,
 			      "others may write in it: chmod 755 it, or choose another place with --socket");
-	return 0;
+	return made;
 }
 
 static void lock_path(char *buffer, size_t size, const char *path)
@@ -156,7 +164,7 @@ int listen_at(struct listener *l, const char *path, char *ret_error, size_t size
 {
 	struct trouble t = {ret_error, size};
 	struct listener fresh = LISTENER_NONE;
-	int r;
+	int r, made;
 
 	if (l->fd >= 0)
 		return strcmp(l->path, path) == 0
@@ -168,21 +176,24 @@ int listen_at(struct listener *l, const char *path, char *ret_error, size_t size
 	if (strlen(path) >= sizeof(fresh.path))
 		return refuse(&t, ENAMETOOLONG, path, "is longer than the 107 bytes of a socket's address");
 	memcpy(fresh.path, path, strlen(path) + 1);
-	r = check_directory(path, &t);
-	if (r < 0)
-		return r;
-	fresh.lock = lock_instance(path, &t);
-	if (fresh.lock < 0)
-		return fresh.lock;
-	r = clear_path(path, &t);
+	made = check_directory(path, &t);
+	if (made < 0)
+		return made;
+	r = fresh.lock = lock_instance(path, &t);
+	if (r >= 0)
+		r = clear_path(path, &t);
 	if (r == 0)
 		r = fresh.fd = bind_there(path, &t);
-	if (r < 0) {
-		listen_end(&fresh);
-		return r;
+	if (r >= 0) {
+		*l = fresh;
+		return 0;
 	}
-	*l = fresh;
-	return 0;
+	listen_end(&fresh);
+	if (made) {
+		directory_of(fresh.path, sizeof(fresh.path), path);
+		(void)rmdir(fresh.path);
+	}
+	return r;
 }
 
 void listen_end(struct listener *l)

@@ -13,9 +13,9 @@ static const struct {
 	const char *name, *uid_name, *user;
 	uid_t uid;
 } confined[CONFINED_COUNT] = {
-	[CONFINED_FRONTEND] = { "frontend", "frontend_uid", "rootbroker-frontend", 64101 },
-	[CONFINED_RESOLVER] = { "resolver", "resolver_uid", "rootbroker-resolver", 64102 },
-	[CONFINED_JOINER] = { "joiner", "joiner_uid", "rootbroker-joiner", 64103 },
+	[CONFINED_FRONTEND] = {"frontend", "frontend_uid", "rootbroker-frontend", 64101},
+	[CONFINED_RESOLVER] = {"resolver", "resolver_uid", "rootbroker-resolver", 64102},
+	[CONFINED_JOINER] = {"joiner", "joiner_uid", "rootbroker-joiner", 64103},
 };
 
 static void on_problem(struct inifile *f, const char *text)
@@ -42,8 +42,7 @@ static void finish_user(struct parse *p, int i)
 		u->gid = u->uid;
 	}
 	if (u->uid == 0 || u->gid == 0)
-		inifile_refuse(&p->file, line, "the %s must not run as root: name a user of its own",
-			       confined[i].name);
+		inifile_refuse(&p->file, line, "the %s must not run as root: name a user of its own", confined[i].name);
 	for (int other = 0; other < i; other++) {
 		if (p->c->user[other].uid == u->uid)
 			inifile_refuse(&p->file, line, "%s and %s have the same uid %u: give each its own",
@@ -166,7 +165,7 @@ static void keep_first(void *data, const char *text)
 
 int config_load(const char *path, struct config **ret_config, char *ret_error, int size)
 {
-	struct first_problem first = { .text = ret_error, .size = size };
+	struct first_problem first = {.text = ret_error, .size = size};
 
 	return config_read(path, ret_config, keep_first, &first);
 }

@@ -14,14 +14,14 @@
 
 #include "../common/log.h"
 
-#define CONFIG_ROLES_MAX  64
-#define CONFIG_ENGINE_DIRS 32	/* directories over all engines */
+#define CONFIG_ROLES_MAX 64
+#define CONFIG_ENGINE_DIRS 32 /* directories over all engines */
 
 /* Which process of ours; indexes config.user[]. */
 enum confined_kind { CONFINED_FRONTEND, CONFINED_RESOLVER, CONFINED_JOINER, CONFINED_COUNT };
 
 struct config_user {
-	uid_t uid;		/* never 0 */
+	uid_t uid; /* never 0 */
 	gid_t gid;
 };
 
@@ -31,12 +31,12 @@ struct role {
 	int nuids;
 	gid_t *gids;
 	int ngids;
-	uint32_t rights;	/* RIGHT_* */
+	uint32_t rights; /* RIGHT_* */
 };
 
 struct engine_dir {
-	char *engine;		/* "podman", "crun", "runc", "lxc" */
-	char *path;		/* absolute */
+	char *engine; /* "podman", "crun", "runc", "lxc" */
+	char *path; /* absolute */
 };
 
 struct config {
@@ -44,7 +44,7 @@ struct config {
 	char *programs_directory;
 	uint64_t capability_ceiling;
 	enum log_level log_level;
-	uint32_t prefix_min;	/* shortest id prefix that names a container */
+	uint32_t prefix_min; /* shortest id prefix that names a container */
 	uint32_t max_sessions, max_sessions_per_uid;
 	uint32_t max_programs, max_programs_per_uid;
 	struct config_user user[CONFINED_COUNT];
@@ -60,7 +60,8 @@ struct config {
  */
 int config_load(const char *path, struct config **ret_config, char *ret_error, int size);
 /* The same; every problem is reported, one call each, before it returns. */
-int config_read(const char *path, struct config **ret_config, void (*problem)(void *data, const char *text), void *data);
+int config_read(const char *path, struct config **ret_config, void (*problem)(void *data, const char *text),
+		void *data);
 void config_free(struct config *c);
 
 /* Names as a configuration may write them: a name of /etc/passwd (/etc/group), or a number. 0 or -ENOENT. */

@@ -17,29 +17,26 @@
 
 /* In the order in which their directories stand in a configuration. */
 const struct config_engine config_engines[CONFIG_ENGINES] = {
-	{ "podman", "/var/lib/containers/storage" },
-	{ "crun", "/run/crun" },
-	{ "runc", "/run/runc" },
-	{ "lxc", "/var/lib/lxc" },
+	{"podman", "/var/lib/containers/storage"},
+	{"crun", "/run/crun"},
+	{"runc", "/run/runc"},
+	{"lxc", "/var/lib/lxc"},
 };
 
 static const struct {
 	const char *word;
 	uint32_t rights;
 } right_words[] = {
-	{ "hostname", RIGHT_HOSTNAME },
-	{ "pid", RIGHT_PID },
-	{ "cgroup", RIGHT_CGROUP },
-	{ "inspect", RIGHT_INSPECT },
-	{ "programs", RIGHT_PROGRAMS },
-	{ "containers", RIGHT_HOSTNAME | RIGHT_PID | RIGHT_CGROUP | RIGHT_INSPECT },
-	{ "all", RIGHT_ALL },
+	{"hostname", RIGHT_HOSTNAME}, {"pid", RIGHT_PID},
+	{"cgroup", RIGHT_CGROUP},     {"inspect", RIGHT_INSPECT},
+	{"programs", RIGHT_PROGRAMS}, {"containers", RIGHT_HOSTNAME | RIGHT_PID | RIGHT_CGROUP | RIGHT_INSPECT},
+	{"all", RIGHT_ALL},
 };
 
 struct key {
 	const char *section, *name;
 	void (*set)(struct parse *p, const struct key *k, char *value);
-	size_t index;		/* into struct config, or of the process */
+	size_t index; /* into struct config, or of the process */
 	uint32_t min, max;
 	bool repeats;
 };
@@ -209,7 +206,8 @@ static void set_role_rights(struct parse *p, const struct key *k, char *value)
 
 		if (rights == 0)
 			inifile_refuse(&p->file, p->file.line,
-				       "%s: no right \"%s\": write hostname, pid, cgroup, inspect, programs, containers or all",
+				       "%s: no right \"%s\": write hostname, pid, cgroup, inspect, programs, "
+				       "containers or all",
 				       k->name, w);
 		p->role->rights |= rights;
 	}
@@ -217,25 +215,25 @@ static void set_role_rights(struct parse *p, const struct key *k, char *value)
 
 #define FIELD(name) offsetof(struct config, name)
 static const struct key key_table[] = {
-	{ "broker", "run_directory", set_path, FIELD(run_directory), 0, 0, false },
-	{ "broker", "programs", set_path, FIELD(programs_directory), 0, 0, false },
-	{ "broker", "capability_ceiling", set_capabilities, 0, 0, 0, false },
-	{ "broker", "log_level", set_log_level, 0, 0, 0, false },
-	{ "broker", "prefix_min", set_number, FIELD(prefix_min), 1, 64, false },
-	{ "limits", "sessions", set_number, FIELD(max_sessions), 1, 16384, false },
-	{ "limits", "sessions_per_uid", set_number, FIELD(max_sessions_per_uid), 1, 16384, false },
-	{ "limits", "programs", set_number, FIELD(max_programs), 1, 16384, false },
-	{ "limits", "programs_per_uid", set_number, FIELD(max_programs_per_uid), 1, 16384, false },
-	{ "users", "frontend", set_user, CONFINED_FRONTEND, 0, 0, false },
-	{ "users", "frontend_uid", set_uid, CONFINED_FRONTEND, 1, UINT32_MAX - 1, false },
-	{ "users", "resolver", set_user, CONFINED_RESOLVER, 0, 0, false },
-	{ "users", "resolver_uid", set_uid, CONFINED_RESOLVER, 1, UINT32_MAX - 1, false },
-	{ "users", "joiner", set_user, CONFINED_JOINER, 0, 0, false },
-	{ "users", "joiner_uid", set_uid, CONFINED_JOINER, 1, UINT32_MAX - 1, false },
-	{ "engine", "directories", set_directories, 0, 0, 0, true },
-	{ "role", "users", set_role_users, 0, 0, 0, true },
-	{ "role", "groups", set_role_groups, 0, 0, 0, true },
-	{ "role", "may", set_role_rights, 0, 0, 0, true },
+	{"broker", "run_directory", set_path, FIELD(run_directory), 0, 0, false},
+	{"broker", "programs", set_path, FIELD(programs_directory), 0, 0, false},
+	{"broker", "capability_ceiling", set_capabilities, 0, 0, 0, false},
+	{"broker", "log_level", set_log_level, 0, 0, 0, false},
+	{"broker", "prefix_min", set_number, FIELD(prefix_min), 1, 64, false},
+	{"limits", "sessions", set_number, FIELD(max_sessions), 1, 16384, false},
+	{"limits", "sessions_per_uid", set_number, FIELD(max_sessions_per_uid), 1, 16384, false},
+	{"limits", "programs", set_number, FIELD(max_programs), 1, 16384, false},
+	{"limits", "programs_per_uid", set_number, FIELD(max_programs_per_uid), 1, 16384, false},
+	{"users", "frontend", set_user, CONFINED_FRONTEND, 0, 0, false},
+	{"users", "frontend_uid", set_uid, CONFINED_FRONTEND, 1, UINT32_MAX - 1, false},
+	{"users", "resolver", set_user, CONFINED_RESOLVER, 0, 0, false},
+	{"users", "resolver_uid", set_uid, CONFINED_RESOLVER, 1, UINT32_MAX - 1, false},
+	{"users", "joiner", set_user, CONFINED_JOINER, 0, 0, false},
+	{"users", "joiner_uid", set_uid, CONFINED_JOINER, 1, UINT32_MAX - 1, false},
+	{"engine", "directories", set_directories, 0, 0, 0, true},
+	{"role", "users", set_role_users, 0, 0, 0, true},
+	{"role", "groups", set_role_groups, 0, 0, 0, true},
+	{"role", "may", set_role_rights, 0, 0, 0, true},
 };
 #define KEYS (sizeof(key_table) / sizeof(key_table[0]))
 
@@ -286,7 +284,8 @@ void config_section(struct inifile *f, const char *name)
 		begin_role(p, name + 5);
 	else if (!p->section)
 		inifile_refuse(f, f->line,
-			       "no section [%s]: write [broker], [limits], [users], [engine NAME] or [role NAME]", name);
+			       "no section [%s]: write [broker], [limits], [users], [engine NAME] or [role NAME]",
+			       name);
 	f->skip = !p->section;
 }
 
@@ -313,5 +312,6 @@ void config_key(struct inifile *f, const char *section, const char *name, const 
 		free(copy);
 		return;
 	}
-	inifile_refuse(f, f->line, "no key %s in [%s]: remove it, or see rootbroker.conf(5) for its name", name, section);
+	inifile_refuse(f, f->line, "no key %s in [%s]: remove it, or see rootbroker.conf(5) for its name", name,
+		       section);
 }

@@ -12,22 +12,22 @@
 
 struct config_engine {
 	const char *name;
-	const char *directory;	/* unless the configuration says otherwise */
+	const char *directory; /* unless the configuration says otherwise */
 };
 extern const struct config_engine config_engines[CONFIG_ENGINES];
 
 struct parse {
 	struct inifile file;
 	struct config *c;
-	const char *section;	/* its first word, of the table of keys */
+	const char *section; /* its first word, of the table of keys */
 	struct role *role;
 	int engine;
-	uint64_t seen;		/* keys of this section, by their place in key_table */
+	uint64_t seen; /* keys of this section, by their place in key_table */
 	bool engine_seen[CONFIG_ENGINES];
 	int ndirs[CONFIG_ENGINES];
 	char *dirs[CONFIG_ENGINES][CONFIG_ENGINE_DIRS];
 	int role_line[CONFIG_ROLES_MAX];
-	char *user[CONFINED_COUNT];	/* as written, or NULL */
+	char *user[CONFINED_COUNT]; /* as written, or NULL */
 	int user_line[CONFINED_COUNT];
 	uid_t uid[CONFINED_COUNT];
 	int uid_line[CONFINED_COUNT];

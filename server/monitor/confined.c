@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -12,7 +13,7 @@
 #include "../../proto/chan.h"
 #include "../common/cleanup.h"
 
-#define BURST 32	/* records of one process before another source has its turn */
+#define BURST 32 /* records of one process before another source has its turn */
 #define QUICK_MS 200
 #define QUICK_DELAY_MS 20
 #define STOP_MS 10000
@@ -96,7 +97,7 @@ static void process_ended(struct source *source, uint32_t events)
 {
 	struct confined *c = container_of(source, struct confined, process);
 	bool ran = c->failures == 0, expected;
-	siginfo_t info = { 0 };
+	siginfo_t info = {0};
 	uint64_t delay;
 
 	(void)events;
@@ -107,8 +108,7 @@ static void process_ended(struct source *source, uint32_t events)
 	loop_del(c->env->loop, source);
 	close_fd(&source->fd);
 	keeper_drop(c->env->keeper, c->key);
-	expected = c->excused ||
-		   (ran && info.si_code == CLD_EXITED && info.si_status == CONFINED_EXIT_RELOAD);
+	expected = c->excused || (ran && info.si_code == CLD_EXITED && info.si_status == CONFINED_EXIT_RELOAD);
 	delay = restart_delay(c, ran, &info);
 	log_end(c, expected, &info, delay);
 	c->state = CONFINED_NONE;
@@ -123,6 +123,7 @@ static void check_and_trust(struct confined *c)
 {
 	struct proc_status status;
 	const char *wrong;
+	char why[128];
 	int r = proc_read_status(c->env->proc, c->pid, &status);
 
 	/* Not reaped, so that the number is still its own. */
@@ -132,8 +133,8 @@ static void check_and_trust(struct confined *c)
 	}
 	wrong = confined_judge(&c->env->config->user[c->kind], c->kind, &status);
 	if (wrong) {
-		log_error("the %s says that it is confined, but %s is not as it must be", confined_name(c), wrong);
-		confined_kill(c, "is not confined");
+		(void)snprintf(why, sizeof(why), "is not confined as it must be (%s)", wrong);
+		confined_kill(c, why);
 		return;
 	}
 	timer_cancel(c->env->loop, &c->timer);
@@ -280,7 +281,7 @@ static int watch(struct confined *c)
 /* What was started stays known to the keeper, so that a new monitor can end it. */
 static void tell_keeper(struct confined *c)
 {
-	struct ipc_item item = { .kind = IPC_KIND_CONFINED, .pid = (uint32_t)c->pid };
+	struct ipc_item item = {.kind = IPC_KIND_CONFINED, .pid = (uint32_t)c->pid};
 
 	item.key = c->key = keeper_new_key(c->env->keeper);
 	keeper_put(c->env->keeper, &item, c->process.fd);
@@ -347,7 +348,7 @@ void confined_start(struct confined *c)
 
 void confined_stop(struct confined *c)
 {
-	struct pollfd end = { .fd = c->process.fd, .events = POLLIN };
+	struct pollfd end = {.fd = c->process.fd, .events = POLLIN};
 
 	c->stopped = true;
 	if (c->state == CONFINED_NONE) {
@@ -364,9 +365,9 @@ void confined_init(struct confined *c, struct confined_env *env, enum confined_k
 	*c = (struct confined){
 		.env = env,
 		.kind = kind,
-		.channel = { .fd = -1, .ready = channel_ready },
-		.process = { .fd = -1, .ready = process_ended },
-		.timer = { .expired = timer_expired },
-		.stuck = { .expired = stuck_expired },
+		.channel = {.fd = -1, .ready = channel_ready},
+		.process = {.fd = -1, .ready = process_ended},
+		.timer = {.expired = timer_expired},
+		.stuck = {.expired = stuck_expired},
 	};
 }

@@ -16,19 +16,19 @@
 #include "keeper_link.h"
 #include "outbox.h"
 
-#define CONFINED_READY_MS 15000	/* to lock itself in */
-#define CONFINED_STUCK_MS 5000	/* to take a message */
+#define CONFINED_READY_MS 15000 /* to lock itself in */
+#define CONFINED_STUCK_MS 5000 /* to take a message */
 #define CONFINED_STEADY_MS 10000 /* after so long, an end is not the last one's sequel */
 #define CONFINED_DELAY_MIN_MS 50
 #define CONFINED_DELAY_MAX_MS 5000
 
-#define CONFINED_EXIT_RELOAD 75	/* resolver: its rules name directories that were replaced */
+#define CONFINED_EXIT_RELOAD 75 /* resolver: its rules name directories that were replaced */
 
 enum confined_state {
-	CONFINED_NONE,		/* not running; perhaps to be started at a time */
-	CONFINED_STARTING,	/* executed, not READY yet: nothing is sent */
+	CONFINED_NONE, /* not running; perhaps to be started at a time */
+	CONFINED_STARTING, /* executed, not READY yet: nothing is sent */
 	CONFINED_RUNNING,
-	CONFINED_ENDING,	/* killed, or its channel closed: not gone yet */
+	CONFINED_ENDING, /* killed, or its channel closed: not gone yet */
 };
 
 struct confined;
@@ -37,8 +37,8 @@ struct confined_events {
 	void (*ready)(struct confined *c);
 	/* A record. 0, or negative: nonsense. */
 	int (*record)(struct confined *c, struct ipc_in *in);
-	void (*drained)(struct confined *c);	/* all that waited was sent */
-	void (*ended)(struct confined *c);	/* reaped; it will be started again */
+	void (*drained)(struct confined *c); /* all that waited was sent */
+	void (*ended)(struct confined *c); /* reaped; it will be started again */
 };
 
 /* What they have in common. */
@@ -46,9 +46,9 @@ struct confined_env {
 	struct loop *loop;
 	struct keeper_link *keeper;
 	const struct config *config;
-	const char *libexec;		/* directory of the binaries */
-	int proc;			/* /proc */
-	uint32_t ready_ms, stuck_ms;	/* the deadlines above */
+	const char *libexec; /* directory of the binaries */
+	int proc; /* /proc */
+	uint32_t ready_ms, stuck_ms; /* the deadlines above */
 	const struct confined_events *events;
 	struct ipc_in in;
 };
@@ -58,16 +58,16 @@ struct confined {
 	enum confined_kind kind;
 	enum confined_state state;
 	pid_t pid;
-	uint64_t key;			/* with the keeper */
+	uint64_t key; /* with the keeper */
 	struct source channel, process;
-	struct timer timer;		/* STARTING: the deadline; NONE: the next start */
+	struct timer timer; /* STARTING: the deadline; NONE: the next start */
 	struct timer stuck;
 	struct outbox out;
 	uint64_t started_ms;
-	uint64_t delay_ms;		/* before the next restart but one */
-	uint32_t failures;		/* ends in a row before READY */
-	bool excused;			/* its end is expected: no delay, no alarm */
-	bool stopped;			/* not to be started again */
+	uint64_t delay_ms; /* before the next restart but one */
+	uint32_t failures; /* ends in a row before READY */
+	bool excused; /* its end is expected: no delay, no alarm */
+	bool stopped; /* not to be started again */
 };
 
 void confined_init(struct confined *c, struct confined_env *env, enum confined_kind kind);

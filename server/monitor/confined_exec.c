@@ -30,9 +30,9 @@ static const struct {
 	const char *binary;
 	uint64_t caps;
 } kinds[CONFINED_COUNT] = {
-	[CONFINED_FRONTEND] = { "rootbroker-frontend", 0 },
-	[CONFINED_RESOLVER] = { "rootbroker-resolver", CAPS_BIT(CAP_DAC_READ_SEARCH) },
-	[CONFINED_JOINER] = { "rootbroker-joiner", CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_SYS_PTRACE) },
+	[CONFINED_FRONTEND] = {"rootbroker-frontend", 0},
+	[CONFINED_RESOLVER] = {"rootbroker-resolver", CAPS_BIT(CAP_DAC_READ_SEARCH)},
+	[CONFINED_JOINER] = {"rootbroker-joiner", CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_SYS_PTRACE)},
 };
 
 uint64_t confined_caps(enum confined_kind kind)
@@ -105,9 +105,9 @@ void confined_exec(const struct confined_env *env, enum confined_kind kind, int 
 		.caps = kinds[kind].caps,
 		.no_new_privs = true,
 	};
-	char *argv[ARGUMENTS_MAX + 1] = { join(env->libexec, '/', kinds[kind].binary), strdup("--log-level"),
-					  strdup(log_level_name(log_level())) };
-	char *const none[] = { NULL };
+	char *argv[ARGUMENTS_MAX + 1] = {join(env->libexec, '/', kinds[kind].binary), strdup("--log-level"),
+					 strdup(log_level_name(log_level()))};
+	char *const none[] = {NULL};
 	const char *step;
 	int argc = 3, fd, r;
 

@@ -22,8 +22,8 @@ void inifile_refuse(struct inifile *f, int line, const char *format, ...)
 	va_list args;
 	int n;
 
-	n = line > 0 ? snprintf(text, sizeof(text), "%s:%d: ", f->path, line) :
-		       snprintf(text, sizeof(text), "%s: ", f->path);
+	n = line > 0 ? snprintf(text, sizeof(text), "%s:%d: ", f->path, line)
+		     : snprintf(text, sizeof(text), "%s: ", f->path);
 	if (n >= 0 && (size_t)n < sizeof(text)) {
 		va_start(args, format);
 		(void)vsnprintf(text + n, sizeof(text) - (size_t)n, format, args);
@@ -93,7 +93,7 @@ static bool check_line(struct inifile *f, char *text, size_t len)
 struct reader {
 	struct inifile *f;
 	FILE *stream;
-	char *text;	/* getline()'s */
+	char *text; /* getline()'s */
 	size_t size;
 };
 
@@ -169,7 +169,7 @@ static FILE *open_file(struct inifile *f)
 
 int inifile_read(struct inifile *f)
 {
-	struct reader r = { .f = f };
+	struct reader r = {.f = f};
 	int status;
 
 	f->line = f->problems = f->nsections = 0;

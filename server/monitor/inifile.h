@@ -11,21 +11,21 @@
 #include <stdbool.h>
 
 #define INIFILE_SECTIONS_MAX 128
-#define INIFILE_SECTION_MAX  64
-#define INIFILE_TEXT_MAX     512	/* of one problem */
+#define INIFILE_SECTION_MAX 64
+#define INIFILE_TEXT_MAX 512 /* of one problem */
 
 struct inifile {
 	/* Set by the caller. */
 	const char *path;
-	void (*section)(struct inifile *f, const char *name);	/* a section begins; may refuse */
+	void (*section)(struct inifile *f, const char *name); /* a section begins; may refuse */
 	void (*key)(struct inifile *f, const char *section, const char *name, const char *value);
-	void (*problem)(struct inifile *f, const char *text);	/* "FILE:LINE: what is wrong: what to do" */
+	void (*problem)(struct inifile *f, const char *text); /* "FILE:LINE: what is wrong: what to do" */
 	void *data;
 	/* Of the reader. */
 	int line;
 	int problems;
 	int nsections;
-	bool skip;	/* the section was refused: its keys would only be refused again */
+	bool skip; /* the section was refused: its keys would only be refused again */
 	char sections[INIFILE_SECTIONS_MAX][INIFILE_SECTION_MAX];
 };
 

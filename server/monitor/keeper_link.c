@@ -49,7 +49,7 @@ void keeper_put(struct keeper_link *k, const struct ipc_item *item, int fd)
 
 void keeper_drop(struct keeper_link *k, uint64_t key)
 {
-	struct ipc_key m = { .key = key };
+	struct ipc_key m = {.key = key};
 	uint8_t buf[WIRE_HEADER + 8];
 	struct wire_wr w;
 
@@ -61,7 +61,7 @@ void keeper_drop(struct keeper_link *k, uint64_t key)
 
 void keeper_bind(struct keeper_link *k, const char *path)
 {
-	struct ipc_bind m = { .path = str_of(path) };
+	struct ipc_bind m = {.path = str_of(path)};
 	uint8_t buf[IPC_PATH_MAX + 64];
 	struct wire_wr w;
 

@@ -10,12 +10,12 @@
 #include "../common/ipc.h"
 
 struct keeper_link {
-	int fd;			/* -1 in unit tests: everything succeeds and nothing is sent */
+	int fd; /* -1 in unit tests: everything succeeds and nothing is sent */
 	uint64_t next_key;
 };
 
 void keeper_link_init(struct keeper_link *k, int fd);
-uint64_t keeper_new_key(struct keeper_link *k);	/* never 0, never used before, not even by an earlier monitor */
+uint64_t keeper_new_key(struct keeper_link *k); /* never 0, never used before, not even by an earlier monitor */
 /* Keep @item (key, kind, pid, record) and @fd; @fd < 0 replaces the record of a key that is there. Fatal on failure. */
 void keeper_put(struct keeper_link *k, const struct ipc_item *item, int fd);
 void keeper_drop(struct keeper_link *k, uint64_t key);

@@ -13,15 +13,15 @@
 #include "monitor.h"
 
 /* Commands and states of LXC's own protocol, native byte order; the same in 5.0, 6.0 and 7.0. */
-#define LXC_CMD_GET_STATE	 3
+#define LXC_CMD_GET_STATE 3
 #define LXC_CMD_ADD_STATE_CLIENT 10
-#define LXC_CMD_GET_INIT_PIDFD	 18
-#define LXC_STATES		 8
+#define LXC_CMD_GET_INIT_PIDFD 18
+#define LXC_STATES 8
 
 struct lxc_request {
 	int cmd;
 	int datalen;
-	uint64_t data;		/* a pointer in LXC's own structure; unused */
+	uint64_t data; /* a pointer in LXC's own structure; unused */
 };
 
 /* Which states a watcher is told of. RUNNING is not among them: LXC answers at once when the current state is. */
@@ -91,13 +91,13 @@ static int check_listener(int fd, const char *lxcpath)
 
 static int send_request(int fd, int cmd, const void *data, int datalen)
 {
-	struct lxc_request request = { .cmd = cmd, .datalen = datalen };
+	struct lxc_request request = {.cmd = cmd, .datalen = datalen};
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(sizeof(struct ucred))];
-	} control = { .space = { 0 } };
-	struct ucred cred = { .pid = getpid(), .uid = geteuid(), .gid = getegid() };
-	struct iovec iov = { .iov_base = &request, .iov_len = sizeof(request) };
+	} control = {.space = {0}};
+	struct ucred cred = {.pid = getpid(), .uid = geteuid(), .gid = getegid()};
+	struct iovec iov = {.iov_base = &request, .iov_len = sizeof(request)};
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -149,7 +149,7 @@ int lxc_gate_open(const char *lxcpath, struct str name, enum ipc_lxc_command com
 int lxc_gate_ask(struct monitor *m, const struct ipc_lxc_ask *q)
 {
 	const char *lxcpath = lxc_gate_path(m->config, q->path);
-	struct ipc_lxc_socket answer = { .token = q->token };
+	struct ipc_lxc_socket answer = {.token = q->token};
 	autoclose int fd = -1;
 	uint8_t buf[64];
 	struct wire_wr w;

@@ -52,10 +52,10 @@ static void parse(struct options *o, int argc, char **argv)
 {
 	enum { CONFIG = 256, SOCKET, LIBEXEC, LEVEL, CHECK, HELP, VERSION };
 	static const struct option table[] = {
-		{ "config", required_argument, NULL, CONFIG },	 { "socket", required_argument, NULL, SOCKET },
-		{ "libexec", required_argument, NULL, LIBEXEC }, { "log-level", required_argument, NULL, LEVEL },
-		{ "check", no_argument, NULL, CHECK },		 { "help", no_argument, NULL, HELP },
-		{ "version", no_argument, NULL, VERSION },	 { NULL, 0, NULL, 0 },
+		{"config", required_argument, NULL, CONFIG},   {"socket", required_argument, NULL, SOCKET},
+		{"libexec", required_argument, NULL, LIBEXEC}, {"log-level", required_argument, NULL, LEVEL},
+		{"check", no_argument, NULL, CHECK},           {"help", no_argument, NULL, HELP},
+		{"version", no_argument, NULL, VERSION},       {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -107,7 +107,7 @@ static int check(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options options = { .config = SYSCONFDIR "/rootbroker/rootbroker.conf", .libexec = LIBEXECDIR };
+	struct options options = {.config = SYSCONFDIR "/rootbroker/rootbroker.conf", .libexec = LIBEXECDIR};
 	static struct monitor m;
 
 	log_init("monitor", LOG_LEVEL_INFO);

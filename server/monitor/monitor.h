@@ -14,13 +14,13 @@
 #include "session.h"
 
 #define MONITOR_KEEPER_FD 3
-#define MONITOR_EXIT_RELOAD 75	/* a new monitor is wanted: the keeper starts one at once */
+#define MONITOR_EXIT_RELOAD 75 /* a new monitor is wanted: the keeper starts one at once */
 
 struct options {
 	const char *config;
-	const char *socket;	/* NULL: socket of the run directory */
+	const char *socket; /* NULL: socket of the run directory */
 	const char *libexec;
-	const char *log_level;	/* NULL: of the configuration */
+	const char *log_level; /* NULL: of the configuration */
 	bool check;
 };
 
@@ -37,13 +37,13 @@ struct monitor {
 	struct sessions sessions;
 	struct confined_env env;
 	struct confined confined[CONFINED_COUNT];
-	struct ipc_in in;	/* from the keeper */
-	int listener;		/* until it is served */
+	struct ipc_in in; /* from the keeper */
+	int listener; /* until it is served */
 	bool serving;
 	bool ending;
 	struct timer end_timer;
 	uint64_t end_deadline_ms;
-	int status;		/* of the process, when the loop has stopped */
+	int status; /* of the process, when the loop has stopped */
 };
 
 /* Everything up to the first request: start.c. Fatal on failure. */
@@ -56,7 +56,8 @@ extern const struct confined_events monitor_confined_events;
 /* What the keeper says at any time. */
 void monitor_keeper_record(struct monitor *m, struct ipc_in *in);
 /* Loads configuration and catalogue; problems go to the log. False if anything was refused and @strict, or the configuration was. */
-bool monitor_load(const struct options *options, struct config **ret_config, struct catalogue **ret_catalogue, bool strict);
+bool monitor_load(const struct options *options, struct config **ret_config, struct catalogue **ret_catalogue,
+		  bool strict);
 /* The capabilities that a monitor with this configuration keeps in its bounding set. */
 uint64_t monitor_caps(const struct config *c);
 /* The path of the socket; fatal without memory. */

@@ -15,6 +15,7 @@ union request {
 	struct ipc_wait wait;
 	struct ipc_ack ack;
 	struct ipc_terminate terminate;
+	struct ipc_cancel cancel;
 	struct ipc_program_list program_list;
 	struct ipc_lxc_ask lxc_ask;
 };
@@ -37,6 +38,11 @@ static int read_ack(struct wire_rd *r, union request *q)
 static int read_terminate(struct wire_rd *r, union request *q)
 {
 	return get_ipc_terminate(r, &q->terminate);
+}
+
+static int read_cancel(struct wire_rd *r, union request *q)
+{
+	return get_ipc_cancel(r, &q->cancel);
 }
 
 static int read_program_list(struct wire_rd *r, union request *q)
@@ -77,6 +83,12 @@ static int op_terminate(struct monitor *m, const struct session *s, uint32_t ser
 	return 0;
 }
 
+static int op_cancel(struct monitor *m, const struct session *s, uint32_t serial, const union request *q)
+{
+	programs_cancel(m->programs, s->number, serial, &q->cancel.m);
+	return 0;
+}
+
 static int op_program_list(struct monitor *m, const struct session *s, uint32_t serial, const union request *q)
 {
 	struct program_owner owner;
@@ -98,17 +110,18 @@ static int op_lxc_ask(struct monitor *m, const struct session *s, uint32_t seria
 static const struct op {
 	enum confined_kind from;
 	uint16_t type;
-	uint32_t states;	/* of the session; 0: it is no request of a session */
-	uint32_t right;		/* that the session must have */
+	uint32_t states; /* of the session; 0: it is no request of a session */
+	uint32_t right; /* that the session must have */
 	int (*read)(struct wire_rd *r, union request *q);
 	int (*run)(struct monitor *m, const struct session *s, uint32_t serial, const union request *q);
 } ops[] = {
-	{ CONFINED_FRONTEND, IPC_START, SESSION_HANDED, RIGHT_PROGRAMS, read_start, op_start },
-	{ CONFINED_FRONTEND, IPC_WAIT, SESSION_HANDED, RIGHT_PROGRAMS, read_wait, op_wait },
-	{ CONFINED_FRONTEND, IPC_ACK, SESSION_HANDED, RIGHT_PROGRAMS, read_ack, op_ack },
-	{ CONFINED_FRONTEND, IPC_TERMINATE, SESSION_HANDED, RIGHT_PROGRAMS, read_terminate, op_terminate },
-	{ CONFINED_FRONTEND, IPC_PROGRAM_LIST_REQ, SESSION_HANDED, RIGHT_PROGRAMS, read_program_list, op_program_list },
-	{ CONFINED_RESOLVER, IPC_LXC_ASK, 0, 0, read_lxc_ask, op_lxc_ask },
+	{CONFINED_FRONTEND, IPC_START, SESSION_HANDED, RIGHT_PROGRAMS, read_start, op_start},
+	{CONFINED_FRONTEND, IPC_WAIT, SESSION_HANDED, RIGHT_PROGRAMS, read_wait, op_wait},
+	{CONFINED_FRONTEND, IPC_ACK, SESSION_HANDED, RIGHT_PROGRAMS, read_ack, op_ack},
+	{CONFINED_FRONTEND, IPC_TERMINATE, SESSION_HANDED, RIGHT_PROGRAMS, read_terminate, op_terminate},
+	{CONFINED_FRONTEND, IPC_CANCEL, SESSION_HANDED, RIGHT_PROGRAMS, read_cancel, op_cancel},
+	{CONFINED_FRONTEND, IPC_PROGRAM_LIST_REQ, SESSION_HANDED, RIGHT_PROGRAMS, read_program_list, op_program_list},
+	{CONFINED_RESOLVER, IPC_LXC_ASK, 0, 0, read_lxc_ask, op_lxc_ask},
 };
 
 static const struct op *find_op(enum confined_kind from, uint16_t type)

@@ -104,5 +104,5 @@ void outbox_clear(struct outbox *o)
 		free_record(o->first);
 		o->first = next;
 	}
-	*o = (struct outbox){ 0 };
+	*o = (struct outbox){0};
 }

@@ -9,9 +9,9 @@
 
 #include "../common/ipc.h"
 
-#define OUTBOX_BYTES_MAX  (64u << 20)	/* beyond: the process is of no use any more */
-#define OUTBOX_BYTES_HIGH (1u << 20)	/* beyond: ask it for nothing until it has read this */
-#define OUTBOX_FDS_HIGH	  64
+#define OUTBOX_BYTES_MAX (64u << 20) /* beyond: the process is of no use any more */
+#define OUTBOX_BYTES_HIGH (1u << 20) /* beyond: ask it for nothing until it has read this */
+#define OUTBOX_FDS_HIGH 64
 
 struct outbox_record;
 

@@ -14,19 +14,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LINKS_MAX 40	/* as the kernel's own */
+#define LINKS_MAX 40 /* as the kernel's own */
 
 static int check_component(const char *path, const struct stat *st, char *error, int size)
 {
 	/* A link's own mode means nothing: the directory that holds it has been checked. */
-	const char *writable = S_ISLNK(st->st_mode)	      ? NULL :
-			       st->st_mode & S_IWOTH	      ? "everybody" :
-			       (st->st_mode & S_IWGRP) != 0   ? "its group" :
-								NULL;
+	const char *writable = S_ISLNK(st->st_mode)           ? NULL
+			       : st->st_mode & S_IWOTH        ? "everybody"
+			       : (st->st_mode & S_IWGRP) != 0 ? "its group"
+							      : NULL;
 
 	if (st->st_uid != 0)
-		(void)snprintf(error, (size_t)size, "%s belongs to uid %u, not to root: chown root %s", path, st->st_uid,
-			       path);
+		(void)snprintf(error, (size_t)size, "%s belongs to uid %u, not to root: chown root %s", path,
+			       st->st_uid, path);
 	else if (writable)
 		(void)snprintf(error, (size_t)size, "%s can be written by %s: chmod go-w %s", path, writable, path);
 	else

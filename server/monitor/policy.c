@@ -16,7 +16,7 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
-static const char *const host_namespaces[] = { "pid", "user", "uts" };
+static const char *const host_namespaces[] = {"pid", "user", "uts"};
 
 /* Linux 6.5 and later pin the process that connected. Before, its number could be another's by now; only if all of them went round
  * since connect(), which is why the credentials are taken as soon as a client is accepted. */
@@ -90,7 +90,7 @@ static int read_groups(int fd, gid_t **ret_groups, int *ret_n)
 
 int policy_peer(int fd, struct peer *ret_peer)
 {
-	struct peer peer = { .uid = (uid_t)-1 };
+	struct peer peer = {.uid = (uid_t)-1};
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	int r;

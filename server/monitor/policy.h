@@ -10,9 +10,9 @@
 struct peer {
 	uid_t uid;
 	gid_t gid;
-	pid_t pid;		/* at connect; for the log only */
-	bool host;		/* its pid, user and UTS namespaces are the broker's own */
-	gid_t *groups;		/* supplementary */
+	pid_t pid; /* at connect; for the log only */
+	bool host; /* its pid, user and UTS namespaces are the broker's own */
+	gid_t *groups; /* supplementary */
 	int ngroups;
 };
 

@@ -46,6 +46,10 @@ void programs_start(struct programs *p, const struct program_owner *owner, uint3
 void programs_wait(struct programs *p, uint64_t session, uint32_t serial, const struct wait_request *m);
 void programs_ack(struct programs *p, uint64_t session, const struct ack_request *m);
 void programs_terminate(struct programs *p, uint64_t session, uint32_t serial, const struct terminate_request *m);
+/*
+ * The answer to that start was lost: whatever it started is ended and forgotten, as when a session ends. Answered at once.
+ */
+void programs_cancel(struct programs *p, uint64_t session, uint32_t serial, const struct cancel_request *m);
 /* Fills a page with the entries that the owner may start. */
 ssize_t programs_list(struct programs *p, const struct program_owner *owner, const struct list_request *m,
 		      struct wire_wr *w);

@@ -183,6 +183,24 @@ static void end_orphan(struct program *pr)
 		program_end(pr);
 }
 
+void programs_cancel(struct programs *p, uint64_t session, uint32_t serial, const struct cancel_request *m)
+{
+	struct client *c = client_find(p, session);
+	struct list *l = c != NULL ? c->programs.next : NULL;
+
+	while (l != NULL && l != &c->programs) {
+		struct program *pr = container_of(l, struct program, of_client);
+
+		l = l->next;
+		if (pr->start_serial != m->start)
+			continue;
+		log_info("program %s: pid %d is ended: its client never learnt of it", pr->name, pr->spawn.pid);
+		end_orphan(pr);
+		break; /* with its last program the client is freed */
+	}
+	p->replies.terminated(p->data, session, serial);
+}
+
 void programs_session_end(struct programs *p, uint64_t session)
 {
 	struct client *c = client_find(p, session);

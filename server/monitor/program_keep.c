@@ -16,6 +16,7 @@
 struct record {
 	uint64_t session;
 	uint32_t uid;
+	uint32_t start_serial;
 	uint16_t state;
 	uint16_t stop_signal;
 	uint32_t grace_ms;
@@ -27,6 +28,7 @@ static void put_record(struct wire_wr *w, const struct record *r)
 	wire_put_u16(w, RECORD_VERSION);
 	wire_put_u64(w, r->session);
 	wire_put_u32(w, r->uid);
+	wire_put_u32(w, r->start_serial);
 	wire_put_u16(w, r->state);
 	wire_put_u16(w, r->stop_signal);
 	wire_put_u32(w, r->grace_ms);
@@ -43,6 +45,7 @@ static bool get_record(struct str bytes, struct record *r)
 	version = wire_get_u16(&rd);
 	r->session = wire_get_u64(&rd);
 	r->uid = wire_get_u32(&rd);
+	r->start_serial = wire_get_u32(&rd);
 	r->state = wire_get_u16(&rd);
 	r->stop_signal = wire_get_u16(&rd);
 	r->grace_ms = wire_get_u32(&rd);
@@ -57,6 +60,7 @@ void program_keep(struct program *pr, int pidfd)
 	struct record r = {
 		.session = pr->client != NULL ? pr->client->session : 0,
 		.uid = pr->uid,
+		.start_serial = pr->start_serial,
 		.state = (uint16_t)pr->state,
 		.stop_signal = (uint16_t)pr->stop_signal,
 		.grace_ms = pr->grace_ms,
@@ -87,6 +91,7 @@ static struct program *program_from(struct programs *p, const struct ipc_item *i
 	if (r == NULL)
 		return pr;
 	pr->uid = r->uid;
+	pr->start_serial = r->start_serial;
 	pr->state = (enum program_state)r->state;
 	pr->stop_signal = r->stop_signal;
 	pr->grace_ms = r->grace_ms;

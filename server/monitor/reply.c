@@ -21,12 +21,12 @@ static void send_reply(struct monitor *m, uint64_t session, const struct wire_wr
 
 void reply_error(struct monitor *m, uint64_t session, uint32_t serial, enum status status, const char *detail)
 {
-	struct ipc_error msg = { .session = session, .m = { .status = (uint16_t)status } };
+	struct ipc_error msg = {.session = session, .m = {.status = (uint16_t)status}};
 	uint8_t buf[512];
 	struct wire_wr w;
 
 	/* Cut rather than lost: the reason may name a long path. */
-	msg.m.detail = (struct str){ detail, strnlen(detail, ROOT_DETAIL_MAX) };
+	msg.m.detail = (struct str){detail, strnlen(detail, ROOT_DETAIL_MAX)};
 	begin(&w, buf, sizeof(buf), IPC_REPLY_ERROR, serial);
 	(void)put_ipc_error(&w, &msg);
 	send_reply(m, session, &w, NULL, 0);
@@ -34,7 +34,7 @@ void reply_error(struct monitor *m, uint64_t session, uint32_t serial, enum stat
 
 void reply_programs(struct monitor *m, const struct program_owner *owner, uint32_t serial, const struct list_request *q)
 {
-	struct ipc_session_id msg = { .session = owner->session };
+	struct ipc_session_id msg = {.session = owner->session};
 	static uint8_t buf[IPC_RECORD_MAX];
 	struct wire_wr w;
 
@@ -50,7 +50,7 @@ void reply_programs(struct monitor *m, const struct program_owner *owner, uint32
 static void on_started(void *data, uint64_t session, uint32_t serial, const struct started_reply *m, const int *fds,
 		       int nfds)
 {
-	struct ipc_started msg = { .session = session, .m = *m };
+	struct ipc_started msg = {.session = session, .m = *m};
 	uint8_t buf[64];
 	struct wire_wr w;
 
@@ -66,7 +66,7 @@ static void on_failed(void *data, uint64_t session, uint32_t serial, uint16_t st
 
 static void on_waited(void *data, uint64_t session, uint32_t serial, const struct waited_reply *m)
 {
-	struct ipc_waited msg = { .session = session, .m = *m };
+	struct ipc_waited msg = {.session = session, .m = *m};
 	uint8_t buf[64];
 	struct wire_wr w;
 
@@ -77,7 +77,7 @@ static void on_waited(void *data, uint64_t session, uint32_t serial, const struc
 
 static void on_terminated(void *data, uint64_t session, uint32_t serial)
 {
-	struct ipc_session_id msg = { .session = session };
+	struct ipc_session_id msg = {.session = session};
 	uint8_t buf[64];
 	struct wire_wr w;
 

@@ -17,6 +17,7 @@ extern const struct program_replies reply_programs_callbacks;
 
 void reply_error(struct monitor *m, uint64_t session, uint32_t serial, enum status status, const char *detail);
 /* Answers PROGRAM_LIST_REQ. */
-void reply_programs(struct monitor *m, const struct program_owner *owner, uint32_t serial, const struct list_request *q);
+void reply_programs(struct monitor *m, const struct program_owner *owner, uint32_t serial,
+		    const struct list_request *q);
 
 #endif

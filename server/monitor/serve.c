@@ -16,9 +16,9 @@
 #include "ops.h"
 #include "reply.h"
 
-#define FAILURES_MAX 3		/* of one process, before anything was served: a person must see to it */
-#define END_STEP_MS  20
-#define END_MAX_MS   8000	/* for programs to end; the keeper waits for 10 s */
+#define FAILURES_MAX 3 /* of one process, before anything was served: a person must see to it */
+#define END_STEP_MS 20
+#define END_MAX_MS 8000 /* for programs to end; the keeper waits for 10 s */
 
 static struct monitor *monitor_of(const struct confined *c)
 {
@@ -29,7 +29,7 @@ static struct monitor *monitor_of(const struct confined *c)
 
 static void send_peer(struct confined *to, enum ipc_peer peer, int fd)
 {
-	struct ipc_peer_msg m = { .peer = peer };
+	struct ipc_peer_msg m = {.peer = peer};
 	uint8_t buf[32];
 	struct wire_wr w;
 
@@ -255,9 +255,9 @@ int monitor_serve(struct monitor *m)
 {
 	int r;
 
-	m->keeper_source = (struct source){ .fd = m->keeper.fd, .ready = keeper_ready };
+	m->keeper_source = (struct source){.fd = m->keeper.fd, .ready = keeper_ready};
 	m->signals.ready = signals_ready;
-	m->end_timer = (struct timer){ .expired = end_expired };
+	m->end_timer = (struct timer){.expired = end_expired};
 	if (loop_add(&m->loop, &m->signals, EPOLLIN) < 0 || loop_add(&m->loop, &m->keeper_source, EPOLLIN) < 0)
 		fatal("cannot watch signals: %s", strerror(errno));
 	for (int i = 0; i < CONFINED_COUNT; i++)

@@ -7,13 +7,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../proto/chan.h"
 #include "../../proto/proto.h"
 #include "../common/cleanup.h"
 #include "monitor.h"
 
 #define ACCEPT_BURST 16
-#define RETRY_MS     100
+#define RETRY_MS 100
 #define LOG_PER_SECOND 20
 #define RECORD_VERSION 1
 
@@ -33,7 +32,7 @@ struct session *session_find(struct monitor *m, uint64_t number)
 
 void session_owner(const struct session *s, struct program_owner *ret)
 {
-	*ret = (struct program_owner){ .session = s->number, .roles = s->roles, .peer = &s->peer };
+	*ret = (struct program_owner){.session = s->number, .roles = s->roles, .peer = &s->peer};
 }
 
 /* --- For the next monitor ---------------------------------------------------------------------------------------- */
@@ -41,7 +40,7 @@ void session_owner(const struct session *s, struct program_owner *ret)
 /* The groups are not in it: the kernel keeps them with the socket, at any number. */
 static void put_session(const struct session *s, int fd, bool handed)
 {
-	struct ipc_item item = { .key = s->number, .kind = IPC_KIND_SESSION };
+	struct ipc_item item = {.key = s->number, .kind = IPC_KIND_SESSION};
 	uint8_t buf[64];
 	struct wire_wr w;
 
@@ -52,7 +51,7 @@ static void put_session(const struct session *s, int fd, bool handed)
 	wire_put_u32(&w, s->peer.gid);
 	wire_put_u32(&w, (uint32_t)s->peer.pid);
 	wire_put_u16(&w, s->peer.host);
-	item.record = (struct str){ (const char *)buf, w.len };
+	item.record = (struct str){(const char *)buf, w.len};
 	keeper_put(&s->monitor->keeper, &item, fd);
 }
 
@@ -149,7 +148,7 @@ void session_end(struct session *s)
 {
 	struct monitor *m = s->monitor;
 	struct session **at = bucket(m, s->number);
-	struct ipc_session_id msg = { .session = s->number };
+	struct ipc_session_id msg = {.session = s->number};
 	uint8_t buf[32];
 	struct wire_wr w;
 
@@ -208,7 +207,7 @@ static struct session *new_session(struct monitor *m, uint64_t number, int fd, s
 	s->number = number;
 	s->state = SESSION_WAITING;
 	s->peer = *peer;
-	s->source = (struct source){ .fd = fd, .ready = client_gone };
+	s->source = (struct source){.fd = fd, .ready = client_gone};
 	policy_rights(m->config, &s->peer, &s->rights, &s->roles);
 	*ret_error = s->rights ? loop_add(&m->loop, &s->source, EPOLLRDHUP) : -EACCES;
 	if (*ret_error < 0) {
@@ -230,25 +229,6 @@ static uint32_t count_uid(const struct monitor *m, uid_t uid)
 			n += s->peer.uid == uid;
 	}
 	return n;
-}
-
-/* The one record that the monitor itself says to a client. */
-static void refuse(int fd, enum status status, const char *detail)
-{
-	struct error_reply m = { .status = (uint16_t)status, .detail = str_of(detail) };
-	uint8_t buf[512];
-	struct wire_wr w;
-	char drop[1];
-
-	wire_wr_init(&w, buf, sizeof(buf));
-	wire_put_header(&w, MSG_ERROR, 0);
-	(void)put_error_reply(&w, &m);
-	(void)chan_send(fd, buf, w.len, NULL, 0, MSG_DONTWAIT);
-	/* Closed with a hello unread, the kernel would show the client a reset instead of the record. */
-	(void)shutdown(fd, SHUT_RD);
-	while (recv(fd, drop, sizeof(drop), MSG_DONTWAIT) > 0)
-		;
-	(void)close(fd);
 }
 
 /* Whoever connects in a loop must not fill the log. */
@@ -281,20 +261,20 @@ static void admit(struct monitor *m, int fd)
 	if (r < 0) {
 		if (may_log(m))
 			log_warning("refused: no credentials: %s", strerror(-r));
-		refuse(fd, STATUS_DENIED, "your credentials cannot be told");
+		refuse(&m->sessions.refusals, fd, STATUS_DENIED, "your credentials cannot be told");
 		return;
 	}
 	policy_rights(m->config, &peer, &rights, &roles);
 	if (!rights) {
 		log_refusal(m, &peer, peer.uid || peer.host ? "no role fits" : "root, but not of the host");
 		policy_peer_free(&peer);
-		refuse(fd, STATUS_DENIED, "no role in rootbroker.conf fits you");
+		refuse(&m->sessions.refusals, fd, STATUS_DENIED, "no role in rootbroker.conf fits you");
 		return;
 	}
 	if (count_uid(m, peer.uid) >= m->config->max_sessions_per_uid) {
 		log_refusal(m, &peer, "sessions_per_uid reached");
 		policy_peer_free(&peer);
-		refuse(fd, STATUS_TRY_AGAIN, "too many connections of your uid");
+		refuse(&m->sessions.refusals, fd, STATUS_TRY_AGAIN, "too many connections of your uid");
 		return;
 	}
 	s = new_session(m, keeper_new_key(&m->keeper), fd, &peer, &r);
@@ -346,8 +326,9 @@ static void retry_expired(struct timer *t)
 void sessions_init(struct monitor *m, uint32_t max)
 {
 	m->sessions.max = max;
-	m->sessions.listener = (struct source){ .fd = -1, .ready = listener_ready };
-	m->sessions.retry = (struct timer){ .expired = retry_expired };
+	m->sessions.listener = (struct source){.fd = -1, .ready = listener_ready};
+	refusals_init(&m->sessions.refusals, &m->loop);
+	m->sessions.retry = (struct timer){.expired = retry_expired};
 }
 
 int sessions_listen(struct monitor *m, int fd)
@@ -359,6 +340,7 @@ int sessions_listen(struct monitor *m, int fd)
 void sessions_close(struct monitor *m)
 {
 	timer_cancel(&m->loop, &m->sessions.retry);
+	refusals_end(&m->sessions.refusals);
 	loop_del(&m->loop, &m->sessions.listener);
 	close_fd(&m->sessions.listener.fd);
 }

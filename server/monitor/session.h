@@ -12,6 +12,7 @@
 #include "../common/ipc.h"
 #include "../common/loop.h"
 #include "policy.h"
+#include "refusal.h"
 
 #define SESSION_BUCKETS 1024
 
@@ -19,17 +20,17 @@ struct monitor;
 
 /* Bits, so that a table can name several. */
 enum session_state {
-	SESSION_WAITING = 1,	/* there is no frontend that knows it */
+	SESSION_WAITING = 1, /* there is no frontend that knows it */
 	SESSION_HANDED = 2,
 };
 
 struct session {
-	struct session *next;	/* of its bucket */
+	struct session *next; /* of its bucket */
 	struct monitor *monitor;
-	uint64_t number;	/* also its key with the keeper */
+	uint64_t number; /* also its key with the keeper */
 	struct source source;
 	enum session_state state;
-	bool resumed;		/* an earlier frontend had it */
+	bool resumed; /* an earlier frontend had it */
 	struct peer peer;
 	uint32_t rights;
 	uint64_t roles;
@@ -39,8 +40,9 @@ struct sessions {
 	struct session *buckets[SESSION_BUCKETS];
 	uint32_t count, max;
 	struct source listener;
-	struct timer retry;	/* the listener is paused for want of descriptors */
-	uint64_t log_window_ms;	/* refusals are logged so many a second */
+	struct timer retry; /* the listener is paused for want of descriptors */
+	struct refusals refusals;
+	uint64_t log_window_ms; /* refusals are logged so many a second */
 	uint32_t logged;
 };
 

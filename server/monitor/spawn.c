@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "../../include/rootbroker.h"
@@ -21,15 +22,21 @@
 
 #define PF_FORKNOEXEC 0x40 /* the kernel's own: has forked, has not executed */
 
-/* The pipes belong to the program, so that it can open /dev/stdout like any other; without the right to give them away it
- * cannot, and that is all. */
-static int make_pipe(const struct spawn_plan *plan, int *ret_read, int *ret_write)
+/* A pipe is root's, and has no name but those below /proc/PID/fd of the processes that hold it: open to all, so that a program
+ * of another uid can open /dev/stdout like any other. */
+static int make_pipe(int *ret_read, int *ret_write)
 {
 	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
-	(void)!fchown(fds[0], plan->privilege.uid, plan->privilege.gid);
+	if (fchmod(fds[0], 0666) < 0) {
+		int error = errno;
+
+		(void)close(fds[0]);
+		(void)close(fds[1]);
+		return -error;
+	}
 	*ret_read = fds[0];
 	*ret_write = fds[1];
 	return 0;
@@ -50,10 +57,10 @@ static int make_channels(const struct spawn_plan *plan, struct spawn *s, struct 
 	case ROOT_IPC_NONE:
 		break;
 	case ROOT_IPC_PIPES:
-		r = make_pipe(plan, &end, &child->fds[1]);
+		r = make_pipe(&end, &child->fds[1]);
 		if (r == 0) {
 			(void)add_fd(s, end);
-			r = make_pipe(plan, &child->fds[0], &end);
+			r = make_pipe(&child->fds[0], &end);
 		}
 		if (r == 0)
 			(void)add_fd(s, end);
@@ -69,7 +76,7 @@ static int make_channels(const struct spawn_plan *plan, struct spawn *s, struct 
 		return -EINVAL;
 	}
 	if (r == 0 && plan->wants_stderr) {
-		r = make_pipe(plan, &end, &child->fds[2]);
+		r = make_pipe(&end, &child->fds[2]);
 		if (r == 0)
 			(void)add_fd(s, end);
 	}

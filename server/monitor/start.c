@@ -21,8 +21,8 @@
 #include "monitor.h"
 #include "reply.h"
 
-#define FILES_OWN  128		/* of the monitor itself, at most */
-#define FILES_PROGRAM 8		/* of a program that is being started */
+#define FILES_OWN 128 /* of the monitor itself, at most */
+#define FILES_PROGRAM 8 /* of a program that is being started */
 #define OLD_END_MS 10000
 
 static void log_problem(void *data, const char *text)
@@ -31,7 +31,8 @@ static void log_problem(void *data, const char *text)
 	log_error("%s", text);
 }
 
-bool monitor_load(const struct options *options, struct config **ret_config, struct catalogue **ret_catalogue, bool strict)
+bool monitor_load(const struct options *options, struct config **ret_config, struct catalogue **ret_catalogue,
+		  bool strict)
 {
 	struct config *config = NULL;
 	char error[1024];
@@ -169,13 +170,13 @@ static void kill_confined(struct monitor *m, struct leftovers *l, const struct i
 	if (!bigger)
 		fatal("out of memory");
 	l->all = bigger;
-	l->all[l->n++] = (struct leftover){ .key = item->key, .pidfd = pidfd };
+	l->all[l->n++] = (struct leftover){.key = item->key, .pidfd = pidfd};
 }
 
 static void wait_confined(struct monitor *m, struct leftovers *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
-		struct pollfd end = { .fd = l->all[i].pidfd, .events = POLLIN };
+		struct pollfd end = {.fd = l->all[i].pidfd, .events = POLLIN};
 
 		if (poll(&end, 1, OLD_END_MS) <= 0)
 			fatal("a process of an earlier monitor does not end");
@@ -218,7 +219,7 @@ static bool session_exists(void *data, uint64_t session)
 
 static void restore_all(struct monitor *m)
 {
-	struct leftovers leftovers = { 0 };
+	struct leftovers leftovers = {0};
 	struct ipc_item item;
 
 	for (receive(m); m->in.type == IPC_ITEM; receive(m)) {
@@ -281,7 +282,7 @@ void monitor_start(struct monitor *m, const struct options *options)
 {
 	int r;
 
-	*m = (struct monitor){ .options = options, .listener = -1 };
+	*m = (struct monitor){.options = options, .listener = -1};
 	check_keeper();
 	check_namespace();
 	m->signals.fd = open_signals();

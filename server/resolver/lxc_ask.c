@@ -91,11 +91,14 @@ static void fail(struct lxc_ask *a, int error)
 /* One answer of exactly @size bytes: the length (0: the end), -EAGAIN, -errno, -EPROTO. */
 static ssize_t take(int fd, void *buf, size_t size, int *ret_fd)
 {
-	char control[CMSG_SPACE(sizeof(int))];
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
 	struct iovec iov = {.iov_base = buf, .iov_len = size};
 	/* CMSG_LEN: the padding of CMSG_SPACE would have room for a second descriptor. */
 	struct msghdr h = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_LEN(sizeof(int))};
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int))};
 	struct cmsghdr *c;
 	ssize_t n;
 

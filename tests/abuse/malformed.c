@@ -59,6 +59,8 @@ static size_t good(uint16_t type, uint8_t *buf, size_t size)
 		return (size_t)put_wait_request(&w, &(struct wait_request){1, 0, 0});
 	case MSG_PROCESS_ACK:
 		return (size_t)put_ack_request(&w, &(struct ack_request){1});
+	case MSG_PROCESS_CANCEL:
+		return (size_t)put_cancel_request(&w, &(struct cancel_request){1});
 	case MSG_PROCESS_TERMINATE:
 		return (size_t)put_terminate_request(&w, &(struct terminate_request){1});
 	default:
@@ -117,7 +119,7 @@ static void one_type(uint16_t type)
 
 static void types(void)
 {
-	static const uint16_t wrong[] = {0, 5, 9, 20, 29, 39, 40, 255, 256, 4096, 65535};
+	static const uint16_t wrong[] = {0, 5, 9, 20, 29, 40, 99, 255, 256, 4096, 65535};
 	uint8_t buf[WIRE_HEADER + 64] = {0};
 
 	for (uint32_t t = 0; t < 100; t++) {
@@ -175,7 +177,8 @@ static void random_changes(int count)
 {
 	static const uint16_t of[] = {MSG_HELLO,          MSG_CONTAINER_HOSTNAME, MSG_CONTAINER_GET,
 				      MSG_CONTAINER_LIST, MSG_PROCESS_START,      MSG_PROCESS_WAIT,
-				      MSG_PROCESS_ACK,    MSG_PROCESS_TERMINATE,  MSG_PROGRAM_LIST};
+				      MSG_PROCESS_ACK,    MSG_PROCESS_TERMINATE,  MSG_PROGRAM_LIST,
+				      MSG_PROCESS_CANCEL};
 	uint8_t buf[WIRE_RECORD_MAX];
 
 	for (int i = 0; i < count; i++) {

@@ -46,9 +46,9 @@ at_most $(($(memory_kb "$frontend") - before)) 20000 "the frontend's memory grew
 # One user's connections are counted; everybody else's go on.
 for mode in mute hold; do
 	mkfifo "$LAB_DIR/hold"
-	nobody_starts "$BIN/abuse" "$BROKER_SOCKET" $mode 200 <"$LAB_DIR/hold" >"$LAB_DIR/abuse.out" 2>&1
+	exec 9<>"$LAB_DIR/hold" # ends with the last writer, which is this shell alone
+	nobody_starts "$BIN/abuse" "$BROKER_SOCKET" $mode 200 <"$LAB_DIR/hold" >"$LAB_DIR/abuse.out" 2>&1 9>&-
 	abuser=$!
-	exec 9>"$LAB_DIR/hold"
 	check "200 connections of one user ($mode)" wait_for 30 grep -q got= "$LAB_DIR/abuse.out"
 	diag "$mode: $(cat "$LAB_DIR/abuse.out")"
 	[ $mode != hold ] || is "$(cat "$LAB_DIR/abuse.out")" "got=128 refused=72" "128 of them are accepted, the rest refused"

@@ -44,7 +44,7 @@ ln -s file "$LAB_DIR/sockets/link"
 fails "a symbolic link where the socket should be" 1 server "$LAB_DIR/sockets/link"
 is "$(cat "$LAB_DIR/sockets/file")" precious "what it points to is untouched"
 fails "a path that is too long for a socket" 1 server "$LAB_DIR/sockets/$(printf 'a%.0s' {1..110})"
-fails "a directory that does not exist" 1 server "$LAB_DIR/nosuch/socket"
+fails "a directory that does not exist" 1 server "$LAB_DIR/nosuch/directory/socket"
 like "$OUT" "nosuch" "it names it"
 is "$(ls "$LAB_DIR/sockets")" file$'\n'link "nothing else was left there"
 
@@ -82,7 +82,7 @@ mistake "an engine that does not exist" "nosuchengine" "\$a [engine nosuchengine
 mistake "a capability that does not exist" "cap_fly" '/^\[broker\]/a capability_ceiling = cap_fly # BAD'
 mistake "root as the frontend's user" "frontend_uid|root|0" 's/^frontend_uid.*/frontend_uid = 0 # BAD/'
 mistake "a line without a key" "" '/^\[role names\]/a rubbish # BAD'
-mistake "an overlong line" "long" "/^\[role names\]/a users = $(printf '1 %.0s' {1..9000})# BAD"
+mistake "an overlong line" "bytes" "/^\[role names\]/a users = $(printf '1 %.0s' {1..9000})# BAD"
 sed -e 's/^resolver_uid.*/resolver_uid = 64101/' "$BROKER_CONF" >"$bad"
 fails "two processes under one user: refused" 1 "$BIN/rootbrokerd" --check --config "$bad"
 like "$OUT" "$bad" "two processes under one user: the file is named"

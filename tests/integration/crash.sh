@@ -35,7 +35,7 @@ wait_for 10 ctl hostname web || :
 nobody_starts "$BIN/rootctl" --socket "$BROKER_SOCKET" run held </dev/null
 client=$!
 check "a program runs" wait_for 5 pgrep -f "$held"
-program_pid=$(pgrep -f "sh $held")
+program_pid=$(pgrep -o -f "$held")
 keeper=$(process_of keeper)
 
 replaced() { # replaced KIND OLD

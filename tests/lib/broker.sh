@@ -173,11 +173,15 @@ ctl() {
 	as_nobody "$BIN/rootctl" --socket "$BROKER_SOCKET" "$@"
 }
 
+sanitizer_build() {
+	[[ $(nm "$B/librootbroker.a" 2>/dev/null) = *" __asan_init"* ]]
+}
+
 # compile NAME SOURCE...: a test client, linked with the static library as it was built
 compile() {
 	local name=$1 flags=()
 	shift
-	if nm "$B/librootbroker.a" 2>/dev/null | grep -q ' __asan_init'; then
+	if sanitizer_build; then
 		flags=(-fsanitize=address -fsanitize=undefined)
 	fi
 	mkdir -p "$BIN"

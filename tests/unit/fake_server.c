@@ -77,6 +77,7 @@ void fake_start_as(struct fake *f, uid_t uid, int clients, void (*script)(int fd
 	assert_return_code(f->pid, errno);
 	if (!f->pid) {
 		(void)close(ready[0]);
+		(void)signal(SIGALRM, SIG_DFL);
 		FAKE_CHECK(!uid || !setuid(uid));
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		/* Whoever calls this is who the client sees. */

@@ -30,32 +30,32 @@ void fake_start_as(struct fake *f, uid_t uid, int clients, void (*script)(int fd
 void fake_stop(struct fake *f);
 
 /* For scripts. */
-extern int fake_connection;	/* which of the clients this one serves, from 0 */
+extern int fake_connection; /* which of the clients this one serves, from 0 */
 struct fake_in {
 	uint8_t buf[WIRE_RECORD_MAX];
 	uint32_t serial;
 	struct wire_rd body;
 };
-#define FAKE_CHECK(condition)                                              \
-	do {                                                               \
-		if (!(condition))                                          \
-			fake_fail(__FILE__, __LINE__, #condition);         \
+#define FAKE_CHECK(condition)                                      \
+	do {                                                       \
+		if (!(condition))                                  \
+			fake_fail(__FILE__, __LINE__, #condition); \
 	} while (0)
 void fake_fail(const char *file, int line, const char *what) __attribute__((noreturn));
-void fake_hello(int fd);			/* HELLO, WELCOME */
+void fake_hello(int fd); /* HELLO, WELCOME */
 void fake_expect(int fd, uint16_t type, struct fake_in *in);
-void fake_expect_end(int fd);			/* the client has closed */
-void fake_begin(struct wire_wr *w, uint16_t type, uint32_t serial);	/* in a static buffer */
+void fake_expect_end(int fd); /* the client has closed */
+void fake_begin(struct wire_wr *w, uint16_t type, uint32_t serial); /* in a static buffer */
 void fake_send(int fd, const struct wire_wr *w);
-void fake_pid(int fd, uint32_t serial, uint32_t pid);			/* PID */
+void fake_pid(int fd, uint32_t serial, uint32_t pid); /* PID */
 void fake_send_fds(int fd, const struct wire_wr *w, const int *fds, int n);
-void fake_nothing(int fd, uint16_t type, uint32_t serial);		/* a message without a body */
+void fake_nothing(int fd, uint16_t type, uint32_t serial); /* a message without a body */
 void fake_error(int fd, uint32_t serial, uint16_t status, const char *detail);
 void fake_started(int fd, uint32_t serial, uint32_t pid, uint64_t instance, const int *fds, int n);
 void fake_waited(int fd, uint32_t serial, uint32_t pid, uint64_t instance, uint32_t status);
 
 /* For tests. */
-int open_descriptors(void);			/* of this process */
-int fake_connect(const struct fake *f);		/* rootConnectTo() that must succeed */
+int open_descriptors(void); /* of this process */
+int fake_connect(const struct fake *f); /* rootConnectTo() that must succeed */
 
 #endif

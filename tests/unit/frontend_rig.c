@@ -24,7 +24,6 @@
 
 static uint8_t buffer[IPC_RECORD_MAX];
 static struct wire_wr out;
-static int descriptors_before;
 
 static int count_descriptors(void)
 {
@@ -42,9 +41,9 @@ void rig_setup_bare(struct rig *r)
 {
 	int pair[2];
 
-	descriptors_before = count_descriptors();
 	memset(r, 0, sizeof(*r));
-	r->resolver = r->joiner = -1;
+	r->descriptors = count_descriptors();
+	r->resolver = r->joiner = r->alive = r->client = -1;
 	r->next_session = 1000;
 	assert_int_equal(chan_pair(pair), 0);
 	r->monitor = pair[0];
@@ -60,6 +59,24 @@ void rig_setup(struct rig *r)
 	rig_index_end(r);
 }
 
+void rig_setup_served(struct rig *r)
+{
+	rig_setup(r);
+	r->alive = rig_pidfd();
+	rig_put(r, 10, "podman", "abcdef0123", "web", 4711, r->alive);
+	rig_put(r, 20, "lxc", "old", "old", 0, -1);
+	r->client = rig_client(r, RIGHT_ALL);
+}
+
+void rig_teardown_served(struct rig *r)
+{
+	assert_int_equal(r->f.park.count, 0);
+	client_expect_nothing(r->client);
+	close_fd(&r->client);
+	close_fd(&r->alive);
+	rig_teardown(r);
+}
+
 void rig_teardown(struct rig *r)
 {
 	ipc_drop(&r->in);
@@ -69,7 +86,7 @@ void rig_teardown(struct rig *r)
 	close_fd(&r->monitor);
 	close_fd(&r->resolver);
 	close_fd(&r->joiner);
-	assert_int_equal(count_descriptors(), descriptors_before);
+	assert_int_equal(count_descriptors(), r->descriptors);
 }
 
 void rig_run(struct rig *r)
@@ -136,6 +153,63 @@ int rig_client(struct rig *r, uint32_t rights)
 
 	client_hello(r, fd);
 	return fd;
+}
+
+struct wire_wr *rig_begin_valid(uint16_t type)
+{
+	struct wire_wr *w = rig_begin(type, 7);
+
+	switch (type) {
+	case MSG_HELLO:
+		(void)put_hello(w, &(struct hello){.version_min = 1, .version_max = 3, .client = STR("x")});
+		break;
+	case MSG_CONTAINER_LIST:
+	case MSG_PROGRAM_LIST:
+		(void)put_list_request(w, &(struct list_request){.cursor = 5});
+		break;
+	case MSG_PROCESS_START:
+		(void)put_start_request(w, &(struct start_request){.label = STR("backup"), .args = {"a\0b", 4}});
+		break;
+	case MSG_PROCESS_WAIT:
+		(void)put_wait_request(w, &(struct wait_request){.pid = 12, .ack = 3});
+		break;
+	case MSG_PROCESS_ACK:
+		(void)put_ack_request(w, &(struct ack_request){.instance = 3});
+		break;
+	case MSG_PROCESS_CANCEL:
+		(void)put_cancel_request(w, &(struct cancel_request){.start = 11});
+		break;
+	case MSG_PROCESS_TERMINATE:
+		(void)put_terminate_request(w, &(struct terminate_request){.pid = 12});
+		break;
+	default:
+		(void)put_name_request(w, &(struct name_request){.name = STR("web")});
+	}
+	assert_true(wire_wr_done(w) > 0);
+	return w;
+}
+
+int rig_client_in(struct rig *r, enum rig_state state)
+{
+	struct reply reply;
+	int fd;
+
+	if (state == OPEN)
+		return rig_client(r, RIGHT_ALL);
+	fd = rig_session(r, RIGHT_ALL, state == RESUMED);
+	if (state == RESUMED)
+		client_expect(fd, &reply, MSG_RESUMED, 0);
+	return fd;
+}
+
+void rig_client_drop(struct rig *r, int fd)
+{
+	(void)close(fd);
+	rig_run(r);
+	while (ipc_recv(r->monitor, &r->in, MSG_DONTWAIT) == 1)
+		;
+	while (ipc_recv(r->joiner, &r->in, MSG_DONTWAIT) == 1)
+		;
 }
 
 void rig_put(struct rig *r, uint64_t rid, const char *engine, const char *id, const char *name, uint32_t pid, int pidfd)

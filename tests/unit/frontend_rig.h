@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frontend's own modules in this process, and the other ends of all its sockets in a test's hand: monitor, resolver, joiner,
- * clients. Nothing runs but rig_run().
+ * The frontend's own modules in this process, and the other ends of all its sockets in a test's hand: monitor,
+ * resolver, joiner, clients. Nothing runs but rig_run().
  */
 #ifndef TESTS_FRONTEND_RIG_H
 #define TESTS_FRONTEND_RIG_H
@@ -14,11 +14,19 @@ struct rig {
 	struct ipc_in in; /* what one of them got last */
 	uint64_t next_session;
 	bool stopped; /* the frontend has ended itself */
+	int alive; /* a pidfd of this process */
+	int client; /* a session with all rights, past hello */
+	int descriptors; /* open at the setup */
 };
 
 /* With a resolver and a joiner, and an index that is complete and empty; or with nothing but the monitor. */
 void rig_setup(struct rig *r);
 void rig_setup_bare(struct rig *r);
+/* With @alive and @client besides, and two containers: web of podman (rid 10, id abcdef0123, pid 4711), which
+ * runs, and old of lxc (rid 20), which does not. */
+void rig_setup_served(struct rig *r);
+/* Checks that the client got no more than the test saw. */
+void rig_teardown_served(struct rig *r);
 /* Checks that no descriptor was left open since the setup. */
 void rig_teardown(struct rig *r);
 /* Lets the frontend do all that it can do now. */
@@ -30,12 +38,18 @@ void rig_peer(struct rig *r, uint32_t peer, int *ours);
 int rig_session(struct rig *r, uint32_t rights, bool resumed);
 /* The same, past hello. */
 int rig_client(struct rig *r, uint32_t rights);
+/* The same, in a state; and its end, with whatever its requests left in our ends of the channels. */
+enum rig_state { NEW, OPEN, RESUMED, STATES };
+int rig_client_in(struct rig *r, enum rig_state state);
+void rig_client_drop(struct rig *r, int fd);
 /* The next record that our end of @fd got, into @r->in; it must be of @type. */
 void rig_expect(struct rig *r, int fd, uint16_t type);
 void rig_expect_nothing(struct rig *r, int fd);
 /* Begins a record in a buffer of its own; rig_send() sends it over @fd and lets the frontend run. */
 struct wire_wr *rig_begin(uint16_t type, uint32_t serial);
 void rig_send(struct rig *r, int fd, const int *fds, int nfds);
+/* A whole request of a client, in the same buffer, with serial 7. */
+struct wire_wr *rig_begin_valid(uint16_t type);
 
 /* The resolver's part. @pidfd (or -1) stays the caller's. */
 void rig_put(struct rig *r, uint64_t rid, const char *engine, const char *id, const char *name, uint32_t pid,

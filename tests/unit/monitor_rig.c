@@ -20,7 +20,7 @@ void rig_start(void)
 {
 	memset(&rig, 0, sizeof(rig));
 	rig.uid = geteuid();
-	rig.roles[0] = (struct role){ .uids = &rig.uid, .nuids = 1, .rights = RIGHT_ALL };
+	rig.roles[0] = (struct role){.uids = &rig.uid, .nuids = 1, .rights = RIGHT_ALL};
 	rig.config.roles = rig.roles;
 	rig.config.nroles = 1;
 	rig.config.prefix_min = 4;
@@ -75,7 +75,7 @@ void rig_settle(void)
 static void note(const char *what, uint64_t session, uint32_t serial, uint64_t value)
 {
 	assert_in_range(rig.ncalls, 0, RIG_CALLS_MAX - 1);
-	rig.calls[rig.ncalls++] = (struct rig_call){ what, session, serial, value };
+	rig.calls[rig.ncalls++] = (struct rig_call){what, session, serial, value};
 }
 
 static void note_sent(const struct confined *c, const struct wire_wr *w, const int *fds, int nfds)
@@ -112,7 +112,8 @@ int confined_try(struct confined *c, const struct wire_wr *w, const int *fds, in
 	return 0;
 }
 
-void programs_start(struct programs *p, const struct program_owner *owner, uint32_t serial, const struct start_request *m)
+void programs_start(struct programs *p, const struct program_owner *owner, uint32_t serial,
+		    const struct start_request *m)
 {
 	(void)p;
 	note("start", owner->session, serial, m->label.len);
@@ -136,7 +137,14 @@ void programs_terminate(struct programs *p, uint64_t session, uint32_t serial, c
 	note("terminate", session, serial, m->pid);
 }
 
-ssize_t programs_list(struct programs *p, const struct program_owner *owner, const struct list_request *m, struct wire_wr *w)
+void programs_cancel(struct programs *p, uint64_t session, uint32_t serial, const struct cancel_request *m)
+{
+	(void)p;
+	note("cancel", session, serial, m->start);
+}
+
+ssize_t programs_list(struct programs *p, const struct program_owner *owner, const struct list_request *m,
+		      struct wire_wr *w)
 {
 	struct page_wr page;
 

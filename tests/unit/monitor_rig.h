@@ -14,7 +14,7 @@ struct rig_call {
 	const char *what;
 	uint64_t session;
 	uint32_t serial;
-	uint64_t value;		/* the ack's instance, the pid, the cursor, the label's length */
+	uint64_t value; /* the ack's instance, the pid, the cursor, the label's length */
 };
 
 /* A record to a confined process. */
@@ -22,7 +22,7 @@ struct rig_sent {
 	enum confined_kind to;
 	uint16_t type;
 	uint32_t serial;
-	struct ipc_in in;	/* descriptors are copies, closed by rig_reset() */
+	struct ipc_in in; /* descriptors are copies, closed by rig_reset() */
 };
 
 struct rig {
@@ -34,9 +34,9 @@ struct rig {
 	int ncalls;
 	struct rig_sent sent[RIG_CALLS_MAX];
 	int nsent;
-	int try_result;		/* of confined_try(), if not 0 */
-	int list_result;	/* of programs_list() */
-	int keeper;		/* the keeper's end of the channel, or -1 */
+	int try_result; /* of confined_try(), if not 0 */
+	int list_result; /* of programs_list() */
+	int keeper; /* the keeper's end of the channel, or -1 */
 };
 
 extern struct rig rig;

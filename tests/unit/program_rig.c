@@ -351,6 +351,13 @@ void ack(uint64_t session, uint64_t instance)
 	programs_ack(programs, session, &m);
 }
 
+void cancel(uint64_t session, uint32_t serial, uint32_t start_serial)
+{
+	struct cancel_request m = {.start = start_serial};
+
+	programs_cancel(programs, session, serial, &m);
+}
+
 void terminate(uint64_t session, uint32_t serial, uint32_t pid)
 {
 	struct terminate_request m = {.pid = pid};

@@ -52,6 +52,7 @@ void start_as(uid_t uid, uint64_t session, uint32_t serial, const char *label, s
 void start(uint32_t serial, const char *label);
 void wait_for(uint64_t session, uint32_t serial, uint32_t pid, uint64_t ack);
 void ack(uint64_t session, uint64_t instance);
+void cancel(uint64_t session, uint32_t serial, uint32_t start);
 void terminate(uint64_t session, uint32_t serial, uint32_t pid);
 
 /* The answer to @serial of @session: awaited for 20 seconds at most; the last if there are several. */

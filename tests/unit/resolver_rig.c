@@ -324,7 +324,8 @@ json_t *runc_state(const char *fixture, const struct rig_child *c, const char *c
 	assert_int_equal(json_object_set_new(root, "init_process_pid", json_integer(c->pid)), 0);
 	assert_int_equal(json_object_set_new(root, "init_process_start", json_integer((json_int_t)c->start_ticks)), 0);
 	/* Each path of the fixture is "/sys/fs/cgroup[/HIERARCHY]/engines/ID". */
-	json_object_foreach_safe (paths, n, key, value) {
+	json_object_foreach_safe(paths, n, key, value)
+	{
 		const char *end = strstr(json_string_value(value), "/engines/");
 
 		assert_non_null(end);

@@ -17,8 +17,8 @@
 #include "../../server/resolver/lxc_ask.h"
 
 #define RIG_RECORDS 4096
-#define RIG_DIRS    4
-#define FIXTURES    "tests/fixtures/engines/"
+#define RIG_DIRS 4
+#define FIXTURES "tests/fixtures/engines/"
 
 struct rig_record {
 	uint64_t rid;
@@ -40,8 +40,8 @@ struct rig {
 	unsigned ndirs;
 	struct rig_record *records;
 	size_t nrecords;
-	unsigned puts, removes;	/* since the last rig_round() began */
-	char order[64];		/* "-+": a removal, then a put, in this round */
+	unsigned puts, removes; /* since the last rig_round() began */
+	char order[64]; /* "-+": a removal, then a put, in this round */
 };
 
 int rig_setup(void **state); /* cmocka; *state is a struct rig */
@@ -72,8 +72,8 @@ struct rig_child {
 	char cgroup[ROOT_CGROUP_MAX + 1];
 };
 void child_start(struct rig_child *c);
-void child_end(struct rig_child *c);	/* and reaped */
-void child_zombie(struct rig_child *c);	/* not reaped; child_end() does that */
+void child_end(struct rig_child *c); /* and reaped */
+void child_zombie(struct rig_child *c); /* not reaped; child_end() does that */
 /* State files about one. @cgroup NULL: its real one. */
 json_t *crun_status(const char *fixture, const struct rig_child *c, const char *cgroup);
 json_t *runc_state(const char *fixture, const struct rig_child *c, const char *cgroup);

@@ -5,6 +5,8 @@
 #ifndef UNIT_SUB_H
 #define UNIT_SUB_H
 
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -35,6 +37,21 @@ static inline int sub_run(int (*body)(const void *arg), const void *arg)
 		_exit(body(arg));
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1;
+	return status;
+}
+
+/* The wait(2) word of a child that has its reason to end; one that does not is killed, and is not what the test wants. */
+static inline int sub_wait(pid_t pid, int timeout_ms)
+{
+	int status;
+
+	for (int ms = 0; waitpid(pid, &status, WNOHANG) == 0; ms += 10) {
+		if (ms >= timeout_ms) {
+			(void)kill(pid, SIGKILL);
+			return waitpid(pid, &status, 0) == pid ? status : -1;
+		}
+		(void)poll(NULL, 0, 10);
+	}
 	return status;
 }
 

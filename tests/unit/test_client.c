@@ -454,7 +454,8 @@ static void answer_container(int fd, uint32_t serial, const struct container_rec
 	fake_send(fd, &w);
 }
 
-static char hostname64[] = "h\xff\x1b\n" "012345678901234567890123456789012345678901234567890123456789";
+static char hostname64[] = "h\xff\x1b\n"
+			   "012345678901234567890123456789012345678901234567890123456789";
 
 static void answer_lookups(int fd)
 {
@@ -540,7 +541,13 @@ static void test_bad_names(void **state)
 	static const struct {
 		const char *name;
 		int len;
-	} bad[] = {{NULL, 3}, {"web", 0}, {"web", -1}, {"web", INT_MIN}, {"w\0b", 3}, {"web\0", 4}, {NULL, ROOT_NAME_MAX + 1}};
+	} bad[] = {{NULL, 3},
+		   {"web", 0},
+		   {"web", -1},
+		   {"web", INT_MIN},
+		   {"w\0b", 3},
+		   {"web\0", 4},
+		   {NULL, ROOT_NAME_MAX + 1}};
 	struct root_container c;
 	struct fake f;
 	int fd;
@@ -596,16 +603,25 @@ static void test_longest_name(void **state)
 static const struct {
 	uint16_t status;
 	int error;
-} lookup_errors[] = {{STATUS_INVALID, -EINVAL},	      {STATUS_NOT_FOUND, -ENOENT},  {STATUS_NOT_RUNNING, -ESRCH},
-		     {STATUS_AMBIGUOUS, -ENOTUNIQ},   {STATUS_DENIED, -EACCES},	    {STATUS_TRY_AGAIN, -EAGAIN},
-		     {STATUS_TIMED_OUT, -ETIMEDOUT},  {STATUS_TOO_MANY, -EPROTO},   {STATUS_REFUSED, -EPROTO},
-		     {STATUS_STILL_THERE, -EPROTO},   {31, -EPROTO},		    {32, -EPROTO},
+} lookup_errors[] = {{STATUS_INVALID, -EINVAL},
+		     {STATUS_NOT_FOUND, -ENOENT},
+		     {STATUS_NOT_RUNNING, -ESRCH},
+		     {STATUS_AMBIGUOUS, -ENOTUNIQ},
+		     {STATUS_DENIED, -EACCES},
+		     {STATUS_TRY_AGAIN, -EAGAIN},
+		     {STATUS_TIMED_OUT, -ETIMEDOUT},
+		     {STATUS_TOO_MANY, -EPROTO},
+		     {STATUS_REFUSED, -EPROTO},
+		     {STATUS_STILL_THERE, -EPROTO},
+		     {31, -EPROTO},
+		     {32, -EPROTO},
 		     {STATUS_NOT_FOUND + 32, -EPROTO}};
 #define LOOKUP_ERRORS (sizeof(lookup_errors) / sizeof(lookup_errors[0]))
 
 static void answer_errors(int fd)
 {
-	static const uint16_t types[] = {MSG_CONTAINER_HOSTNAME, MSG_CONTAINER_PID, MSG_CONTAINER_CGROUP, MSG_CONTAINER_GET};
+	static const uint16_t types[] = {MSG_CONTAINER_HOSTNAME, MSG_CONTAINER_PID, MSG_CONTAINER_CGROUP,
+					 MSG_CONTAINER_GET};
 	struct fake_in in;
 
 	fake_hello(fd);
@@ -733,9 +749,10 @@ static void test_nonsense(void **state)
 
 static void test_sentences(void **state)
 {
-	static const int errors[] = {EINVAL, ENOENT, ESRCH, ENOTUNIQ, ENOSPC, EACCES, EAGAIN, ETIMEDOUT, ENOTCONN, EPROTO,
-				     EBADF, ECONNREFUSED, EPERM, EPROTONOSUPPORT, EMFILE, ENOMEM, EDOM, ENOEXEC, EREMOTEIO,
-				     EDQUOT, ECONNRESET, ECHILD, EBUSY};
+	static const int errors[] = {EINVAL,    ENOENT,          ESRCH,      ENOTUNIQ, ENOSPC, EACCES,
+				     EAGAIN,    ETIMEDOUT,       ENOTCONN,   EPROTO,   EBADF,  ECONNREFUSED,
+				     EPERM,     EPROTONOSUPPORT, EMFILE,     ENOMEM,   EDOM,   ENOEXEC,
+				     EREMOTEIO, EDQUOT,          ECONNRESET, ECHILD,   EBUSY};
 	char text[160], cut[8];
 
 	(void)state;

@@ -102,7 +102,8 @@ static void test_every_record_once(void **state)
 		for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
 			uint64_t cursor = 0;
 
-			for (seen = 0; (n = rootContainerList(fd, 0, &cursor, c, sizeof(c[0]), counts[k])) > 0; seen += n) {
+			for (seen = 0; (n = rootContainerList(fd, 0, &cursor, c, sizeof(c[0]), counts[k])) > 0;
+			     seen += n) {
 				assert_true(n <= counts[k]);
 				for (int i = 0; i < n; i++)
 					assert_int_equal(c[i].pid, seen + i);
@@ -112,7 +113,8 @@ static void test_every_record_once(void **state)
 			assert_int_equal(rootContainerList(fd, 0, &cursor, c, sizeof(c[0]), counts[k]), 0);
 
 			cursor = 0;
-			for (seen = 0; (n = rootProgramList(fd, 0, &cursor, p, sizeof(p[0]), counts[k])) > 0; seen += n) {
+			for (seen = 0; (n = rootProgramList(fd, 0, &cursor, p, sizeof(p[0]), counts[k])) > 0;
+			     seen += n) {
 				assert_true(n <= counts[k]);
 				for (int i = 0; i < n; i++) {
 					char name[32];
@@ -154,7 +156,8 @@ static void test_record_sizes(void **state)
 		assert_int_equal(larger[i].newer[0] | larger[i].newer[7], 0);
 	}
 	cursor = 0;
-	assert_int_equal(rootContainerList(fd, 0, &cursor, (struct root_container *)(void *)engines, sizeof(engines[0]), 3), 3);
+	assert_int_equal(
+		rootContainerList(fd, 0, &cursor, (struct root_container *)(void *)engines, sizeof(engines[0]), 3), 3);
 	for (int i = 0; i < 3; i++)
 		assert_string_equal(engines[i], "crun");
 	rootShutdown(fd);
@@ -244,17 +247,13 @@ static const struct bad_page {
 	int n;
 	uint64_t rids[2];
 } bad_pages[] = {
-	{false, 0, 0, 1, {0}},		/* a rid that the cursor has passed */
-	{false, 7, 0, 1, {7}},
-	{false, 7, 0, 2, {9, 9}},	/* not ascending */
-	{false, 7, 0, 2, {9, 8}},
-	{false, 7, 0, 1, {UINT64_MAX}},	/* the library's own mark */
-	{false, 7, 8, 1, {9}},		/* would give the record again */
-	{false, 7, 7, 0, {0}},		/* would ask for ever */
-	{false, 7, 6, 0, {0}},
-	{true, 7 << 16, 7, 0, {0}},
-	{true, 7 << 16, 6, 1, {0}},
-	{true, 7 << 16, UINT64_C(1) << 48, 1, {0}},
+	{false, 0, 0, 1, {0}}, /* a rid that the cursor has passed */
+	{false, 7, 0, 1, {7}},      {false, 7, 0, 2, {9, 9}}, /* not ascending */
+	{false, 7, 0, 2, {9, 8}},   {false, 7, 0, 1, {UINT64_MAX}}, /* the library's own mark */
+	{false, 7, 8, 1, {9}}, /* would give the record again */
+	{false, 7, 7, 0, {0}}, /* would ask for ever */
+	{false, 7, 6, 0, {0}},      {true, 7 << 16, 7, 0, {0}},
+	{true, 7 << 16, 6, 1, {0}}, {true, 7 << 16, UINT64_C(1) << 48, 1, {0}},
 };
 #define BAD_PAGES ((int)(sizeof(bad_pages) / sizeof(bad_pages[0])))
 
@@ -343,8 +342,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_record_once), cmocka_unit_test(test_record_sizes),
-		cmocka_unit_test(test_bad_arguments),	  cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_bad_pages),	  cmocka_unit_test(test_empty_pages),
+		cmocka_unit_test(test_bad_arguments),     cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_bad_pages),         cmocka_unit_test(test_empty_pages),
 	};
 
 	return cmocka_run_group_tests_name("client lists", tests, NULL, NULL);

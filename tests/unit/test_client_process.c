@@ -78,6 +78,18 @@ static uint32_t expect_terminate(int fd, uint32_t pid)
 	return in.serial;
 }
 
+/* Of the start with that serial. */
+static uint32_t expect_cancel(int fd, uint32_t start)
+{
+	struct cancel_request m;
+	struct fake_in in;
+
+	fake_expect(fd, MSG_PROCESS_CANCEL, &in);
+	FAKE_CHECK(!get_cancel_request(&in.body, &m));
+	FAKE_CHECK(m.start == start);
+	return in.serial;
+}
+
 static uint32_t expect_lookup(int fd)
 {
 	struct fake_in in;
@@ -137,7 +149,8 @@ static void test_start(void **state)
 
 		pid = in = out = err = 4711;
 		if (i % 2)
-			r = rootProcessStartStderr(fd, i / 2, "blink and more", 5, args, i ? 8 : 0, &pid, &in, &out, &err);
+			r = rootProcessStartStderr(fd, i / 2, "blink and more", 5, args, i ? 8 : 0, &pid, &in, &out,
+						   &err);
 		else
 			r = rootProcessStart(fd, i / 2, "blink", 5, args, i ? 8 : 0, &pid, &in, &out);
 		assert_int_equal(r, 0);
@@ -211,7 +224,7 @@ static void test_start_bad_arguments(void **state)
 	REFUSED(1, "p\0q", 3, NULL, 0, &pid, &in, &out);
 	REFUSED(1, "p", 1, NULL, 1, &pid, &in, &out);
 	REFUSED(1, "p", 1, "a", -1, &pid, &in, &out);
-	REFUSED(1, "p", 1, "ab", 2, &pid, &in, &out);	/* no NUL at its end */
+	REFUSED(1, "p", 1, "ab", 2, &pid, &in, &out); /* no NUL at its end */
 	REFUSED(1, "p", 1, args, ROOT_ARGS_MAX + 1, &pid, &in, &out);
 	REFUSED(1, "p", 1, NULL, 0, NULL, &in, &out);
 	REFUSED(1, "p", 1, NULL, 0, &pid, NULL, &out);
@@ -256,10 +269,10 @@ static void test_start_longest(void **state)
 static const struct {
 	uint16_t status;
 	int error;
-} start_errors[] = {{STATUS_INVALID, -EINVAL},	       {STATUS_NOT_FOUND, -ENOENT},   {STATUS_DENIED, -EACCES},
-		    {STATUS_BAD_ARGUMENTS, -EDOM},     {STATUS_REFUSED, -EPERM},      {STATUS_NOT_EXECUTABLE, -ENOEXEC},
-		    {STATUS_SETUP_FAILED, -EREMOTEIO}, {STATUS_TOO_MANY, -EDQUOT},    {STATUS_TRY_AGAIN, -EAGAIN},
-		    {STATUS_TIMED_OUT, -ETIMEDOUT},    {STATUS_NO_CHILD, -EPROTO},    {STATUS_AMBIGUOUS, -EPROTO}};
+} start_errors[] = {{STATUS_INVALID, -EINVAL},         {STATUS_NOT_FOUND, -ENOENT}, {STATUS_DENIED, -EACCES},
+		    {STATUS_BAD_ARGUMENTS, -EDOM},     {STATUS_REFUSED, -EPERM},    {STATUS_NOT_EXECUTABLE, -ENOEXEC},
+		    {STATUS_SETUP_FAILED, -EREMOTEIO}, {STATUS_TOO_MANY, -EDQUOT},  {STATUS_TRY_AGAIN, -EAGAIN},
+		    {STATUS_TIMED_OUT, -ETIMEDOUT},    {STATUS_NO_CHILD, -EPROTO},  {STATUS_AMBIGUOUS, -EPROTO}};
 #define START_ERRORS ((int)(sizeof(start_errors) / sizeof(start_errors[0])))
 
 static void serve_start_errors(int fd)
@@ -335,14 +348,16 @@ static void serve_beyond(int fd)
 	} control = {.space = {0}};
 	struct started_reply m = {.pid = 5, .instance = 1};
 	struct iovec iov;
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
 	struct wire_wr w;
 
 	fake_hello(fd);
 	fake_begin(&w, MSG_STARTED, expect_start(fd));
 	(void)put_started_reply(&w, &m);
 	iov = (struct iovec){.iov_base = w.buf, .iov_len = w.len};
-	control.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(5 * sizeof(int))};
+	control.header = (struct cmsghdr){
+		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(5 * sizeof(int))};
 	memcpy(CMSG_DATA(&control.header), (int[]){0, 1, 2, 0, 1}, 5 * sizeof(int));
 	FAKE_CHECK(sendmsg(fd, &msg, 0) > 0);
 	fake_expect_end(fd);
@@ -361,21 +376,16 @@ static void test_start_descriptors_beyond(void **state)
 	fake_stop(&f);
 }
 
-static void serve_orphan_end(int fd, uint32_t pid, uint64_t instance)
-{
-	uint32_t terminate = expect_terminate(fd, pid), wait = expect_wait(fd, pid, 0);
-
-	fake_nothing(fd, MSG_TERMINATED, terminate);
-	fake_waited(fd, wait, pid, instance, SIGTERM);
-}
-
 static void serve_no_room(int fd)
 {
+	uint32_t serial, cancel;
+
 	fake_hello(fd);
-	fake_started(fd, expect_start(fd), 5, 77, (int[]){0, 1}, 2);
-	serve_orphan_end(fd, 5, 77);
+	serial = expect_start(fd);
+	fake_started(fd, serial, 5, 77, (int[]){0, 1}, 2);
+	cancel = expect_cancel(fd, serial);
+	fake_nothing(fd, MSG_TERMINATED, cancel);
 	fake_pid(fd, expect_lookup(fd), 42);
-	expect_ack(fd, 77);
 	fake_expect_end(fd);
 }
 
@@ -391,10 +401,16 @@ static void use_up_descriptors(int *fds, int *n, int leave)
 		(void)close(fds[--*n]);
 }
 
-/* The program whose descriptors this process cannot take is ended, and its status acknowledged; nothing is kept back. */
+/* The program whose descriptors this process cannot take is ended; nothing is kept back. */
 static void test_start_without_room(void **state)
 {
+	const char *preload = getenv("LD_PRELOAD");
+
 	(void)state;
+	if (preload && strstr(preload, "vgpreload")) {
+		skip(); /* valgrind keeps a limit of its own, which received descriptors pass by */
+		return;
+	}
 	for (int leave = 0; leave < 2; leave++) {
 		struct rlimit old, low;
 		int fds[128], n, fd, pid = 1, in = 2, out = 3;
@@ -417,24 +433,32 @@ static void test_start_without_room(void **state)
 	}
 }
 
+/* The start timed out, and succeeds: the answer comes in the next start, where descriptors are taken, then in a lookup, where
+ * they are not. */
 static void serve_late_start(int fd)
 {
-	uint32_t late, any, real;
+	uint32_t late, cancel, real;
 
 	fake_hello(fd);
 	late = expect_start(fd);
+	cancel = expect_cancel(fd, late);
 	real = expect_start(fd);
-	fake_started(fd, late, 5, 77, (int[]){0, 1}, 2); /* in a start, where descriptors are taken */
+	fake_started(fd, late, 5, 77, (int[]){0, 1}, 2);
+	fake_nothing(fd, MSG_TERMINATED, cancel);
 	fake_started(fd, real, 6, 78, NULL, 0);
-	serve_orphan_end(fd, 5, 77);
-	any = expect_wait(fd, 0, 0);
-	expect_ack(fd, 77);
-	fake_waited(fd, any, 6, 78, 3 << 8);
+
+	late = expect_start(fd);
+	cancel = expect_cancel(fd, late);
+	real = expect_lookup(fd);
+	fake_started(fd, late, 7, 79, (int[]){0, 1}, 2);
+	fake_nothing(fd, MSG_TERMINATED, cancel);
+	fake_pid(fd, real, 42);
+	fake_waited(fd, expect_wait(fd, 0, 0), 6, 78, 3 << 8);
 	expect_ack(fd, 78);
 	fake_expect_end(fd);
 }
 
-static void test_late_start_is_ended(void **state)
+static void test_late_start_is_cancelled(void **state)
 {
 	struct fake f;
 	int fd, pid, in, out, status;
@@ -447,80 +471,85 @@ static void test_late_start_is_ended(void **state)
 	assert_int_equal(rootSetTimeout(fd, 0), 0);
 	assert_int_equal(rootProcessStart(fd, 0, "p", 1, NULL, 0, &pid, NULL, NULL), 0);
 	assert_int_equal(pid, 6);
+	assert_int_equal(rootSetTimeout(fd, 50), 0);
+	assert_int_equal(rootProcessStart(fd, 1, "p", 1, NULL, 0, &pid, &in, &out), -ETIMEDOUT);
+	assert_int_equal(rootSetTimeout(fd, 0), 0);
+	assert_int_equal(rootContainerProcessID(fd, "web", 3), 42);
 	assert_int_equal(rootProcessWait(fd, -1, &status), 6);
 	assert_int_equal(WEXITSTATUS(status), 3);
 	rootShutdown(fd);
 	fake_stop(&f);
 }
 
-/* The server gives the orphan's status to the caller's own wait: the caller must not see a pid that it was never told. */
-static void serve_orphan_to_any(int fd)
+/* It had ended, and its status is on its way to a wait for any program, before the server hears of the cancellation: the caller
+ * must not see a pid that it was never told. */
+static void serve_cancelled_to_any(int fd)
 {
-	uint32_t late, lookup, any, again;
+	uint32_t any, late, cancel, lookup, again;
 
 	fake_hello(fd);
-	late = expect_start(fd);
-	lookup = expect_lookup(fd);
-	fake_started(fd, late, 5, 77, (int[]){0, 1}, 2); /* where no descriptors are taken */
-	fake_pid(fd, lookup, 42);
-	(void)expect_terminate(fd, 5);
-	(void)expect_wait(fd, 5, 0);
 	any = expect_wait(fd, 0, 0);
+	late = expect_start(fd);
+	cancel = expect_cancel(fd, late);
+	lookup = expect_lookup(fd);
+	fake_started(fd, late, 5, 77, (int[]){0, 1}, 2);
 	fake_waited(fd, any, 5, 77, SIGTERM);
+	fake_error(fd, cancel, STATUS_TRY_AGAIN, "not just now"); /* is not the end of it */
+	fake_pid(fd, lookup, 42);
 	expect_ack(fd, 77);
 	again = expect_wait(fd, 0, 0);
 	FAKE_CHECK(again != any);
+	FAKE_CHECK(expect_cancel(fd, late) == cancel);
+	fake_nothing(fd, MSG_TERMINATED, cancel);
+	fake_pid(fd, expect_lookup(fd), 43);
 	fake_error(fd, again, STATUS_NO_CHILD, "no programs");
 	fake_expect_end(fd);
 }
 
-static void test_orphan_is_never_told_of(void **state)
+static void test_cancelled_is_never_told_of(void **state)
 {
 	struct fake f;
 	int fd, pid, in, out, status = 4711;
 
 	(void)state;
-	fake_start(&f, 1, serve_orphan_to_any);
+	fake_start(&f, 1, serve_cancelled_to_any);
 	fd = fake_connect(&f);
+	assert_int_equal(rootProcessPoll(fd, -1, &status), 0);
 	assert_int_equal(rootSetTimeout(fd, 50), 0);
 	assert_int_equal(rootProcessStart(fd, 1, "p", 1, NULL, 0, &pid, &in, &out), -ETIMEDOUT);
 	assert_int_equal(rootSetTimeout(fd, 0), 0);
 	assert_int_equal(rootContainerProcessID(fd, "web", 3), 42);
+	assert_int_equal(rootContainerProcessID(fd, "web", 3), 43);
 	assert_int_equal(rootProcessWait(fd, -1, &status), -ECHILD);
 	assert_int_equal(status, 4711);
 	rootShutdown(fd);
 	fake_stop(&f);
 }
 
-/* More orphans than the library keeps account of: the connection is given up, so that the server ends them. */
-static void serve_many_orphans(int fd)
+/* More than the library keeps account of: the connection is given up, so that the server ends them. */
+static void serve_many_cancels(int fd)
 {
-	uint8_t buf[64];
-	uint32_t serials[25], lookup;
-
 	fake_hello(fd);
-	for (int i = 0; i < 25; i++)
-		serials[i] = expect_start(fd);
-	lookup = expect_lookup(fd);
-	for (int i = 0; i < 25; i++)
-		fake_started(fd, serials[i], 5 + (uint32_t)i, 77 + (uint32_t)i, NULL, 0);
-	(void)lookup;
-	while (chan_recv(fd, buf, sizeof(buf), NULL, 0, NULL, 0) > 0)
-		;
+	for (int i = 0; i < 25; i++) {
+		uint32_t serial = expect_start(fd);
+
+		if (i < 24)
+			(void)expect_cancel(fd, serial);
+	}
+	fake_expect_end(fd);
 }
 
-static void test_too_many_orphans(void **state)
+static void test_too_many_cancels(void **state)
 {
 	struct fake f;
 	int fd, pid;
 
 	(void)state;
-	fake_start(&f, 1, serve_many_orphans);
+	fake_start(&f, 1, serve_many_cancels);
 	fd = fake_connect(&f);
 	assert_int_equal(rootSetTimeout(fd, 1), 0);
 	for (int i = 0; i < 25; i++)
 		assert_int_equal(rootProcessStart(fd, 0, "p", 1, NULL, 0, &pid, NULL, NULL), -ETIMEDOUT);
-	assert_int_equal(rootSetTimeout(fd, 0), 0);
 	assert_int_equal(rootContainerProcessID(fd, "web", 3), -ENOTCONN);
 	rootShutdown(fd);
 	fake_stop(&f);
@@ -568,7 +597,8 @@ static void test_wait(void **state)
 static const struct {
 	uint16_t status;
 	int error;
-} wait_errors[] = {{STATUS_NO_CHILD, -ECHILD}, {STATUS_DENIED, -EACCES}, {STATUS_TRY_AGAIN, -EAGAIN}, {STATUS_TIMED_OUT, -EPROTO}};
+} wait_errors[] = {
+	{STATUS_NO_CHILD, -ECHILD}, {STATUS_DENIED, -EACCES}, {STATUS_TRY_AGAIN, -EAGAIN}, {STATUS_TIMED_OUT, -EPROTO}};
 #define WAIT_ERRORS ((int)(sizeof(wait_errors) / sizeof(wait_errors[0])))
 
 static void serve_wait_errors(int fd)
@@ -771,7 +801,7 @@ static void test_terminate(void **state)
 
 static void serve_resumed(int fd)
 {
-	uint32_t serial, wait;
+	uint32_t serial, start, wait, lookup;
 
 	fake_hello(fd);
 	fake_nothing(fd, MSG_RESUMED, 0); /* of long ago: not about the start that follows */
@@ -796,10 +826,18 @@ static void serve_resumed(int fd)
 	fake_waited(fd, wait, 5, 77, 0);
 	expect_ack(fd, 77);
 
-	(void)expect_start(fd);
+	/* A start whose answer may be lost: what it started, or starts yet, must not run. */
+	start = expect_start(fd);
 	fake_nothing(fd, MSG_RESUMED, 0);
 	expect_ack(fd, 77); /* the one before may be lost */
-	fake_pid(fd, expect_lookup(fd), 44);
+	serial = expect_cancel(fd, start);
+	lookup = expect_lookup(fd);
+	fake_nothing(fd, MSG_RESUMED, 0);
+	expect_ack(fd, 77);
+	FAKE_CHECK(expect_cancel(fd, start) == serial); /* as this one may be */
+	FAKE_CHECK(expect_lookup(fd) == lookup);
+	fake_nothing(fd, MSG_TERMINATED, serial);
+	fake_pid(fd, lookup, 44);
 
 	wait = expect_wait(fd, 0, 77);
 	fake_waited(fd, wait, 5, 77, 0); /* a status that was delivered already: not twice */
@@ -830,42 +868,36 @@ static void test_resumed(void **state)
 
 static void serve_resumed_waits(int fd)
 {
-	uint32_t late, any, orphan, lookup;
+	uint32_t any, one, lookup;
 
 	fake_hello(fd);
-	late = expect_start(fd);
 	any = expect_wait(fd, 0, 0);
+	one = expect_wait(fd, 5, 0);
 	lookup = expect_lookup(fd);
-	fake_started(fd, late, 5, 77, NULL, 0);
-	(void)expect_terminate(fd, 5);
-	orphan = expect_wait(fd, 5, 0);
+	fake_waited(fd, one, 5, 77, 0);
 	fake_nothing(fd, MSG_RESUMED, 0);
-	FAKE_CHECK(expect_wait(fd, 0, 0) == any);
-	(void)expect_terminate(fd, 5); /* that, too, may be lost */
-	FAKE_CHECK(expect_wait(fd, 5, 0) == orphan);
+	FAKE_CHECK(expect_wait(fd, 0, 0) == any); /* the other one has its answer */
 	FAKE_CHECK(expect_lookup(fd) == lookup);
-	fake_waited(fd, orphan, 5, 77, SIGTERM);
-	expect_ack(fd, 77);
 	fake_pid(fd, lookup, 42);
 	fake_waited(fd, any, 6, 78, 0);
 	expect_ack(fd, 78);
+	expect_ack(fd, 77);
 	fake_expect_end(fd);
 }
 
 static void test_resumed_waits(void **state)
 {
 	struct fake f;
-	int fd, pid, status;
+	int fd, status;
 
 	(void)state;
 	fake_start(&f, 1, serve_resumed_waits);
 	fd = fake_connect(&f);
-	assert_int_equal(rootSetTimeout(fd, 20), 0);
-	assert_int_equal(rootProcessStart(fd, 0, "p", 1, NULL, 0, &pid, NULL, NULL), -ETIMEDOUT);
-	assert_int_equal(rootSetTimeout(fd, 0), 0);
 	assert_int_equal(rootProcessPoll(fd, -1, &status), 0);
+	assert_int_equal(rootProcessPoll(fd, 5, &status), 0);
 	assert_int_equal(rootContainerProcessID(fd, "web", 3), 42);
 	assert_int_equal(rootProcessWait(fd, -1, &status), 6);
+	assert_int_equal(rootProcessWait(fd, 5, &status), 5);
 	rootShutdown(fd);
 	fake_stop(&f);
 }
@@ -883,9 +915,9 @@ int main(void)
 		TEST(test_start_wrong_descriptors),
 		TEST(test_start_descriptors_beyond),
 		TEST(test_start_without_room),
-		TEST(test_late_start_is_ended),
-		TEST(test_orphan_is_never_told_of),
-		TEST(test_too_many_orphans),
+		TEST(test_late_start_is_cancelled),
+		TEST(test_cancelled_is_never_told_of),
+		TEST(test_too_many_cancels),
 		TEST(test_wait),
 		TEST(test_wait_errors),
 		TEST(test_wait_nonsense),

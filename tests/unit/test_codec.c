@@ -236,6 +236,16 @@ static int case_terminate(struct wire_rd *r, char *t, size_t n, struct wire_wr *
 	return e;
 }
 
+static int case_cancel(struct wire_rd *r, char *t, size_t n, struct wire_wr *w)
+{
+	struct cancel_request m;
+	int e = get_cancel_request(r, &m);
+
+	(void)put_cancel_request(w, &m);
+	(void)snprintf(t, n, "start=%u", m.start);
+	return e;
+}
+
 static const struct codec_case cases[] = {
 	{MSG_HELLO, case_hello},
 	{MSG_WELCOME, case_welcome},
@@ -260,6 +270,7 @@ static const struct codec_case cases[] = {
 	{MSG_TERMINATED, case_nothing},
 	{MSG_PROGRAM_LIST, case_list},
 	{MSG_PROGRAMS, case_programs},
+	{MSG_PROCESS_CANCEL, case_cancel},
 };
 
 static const struct codec_case *find_case(uint16_t type)

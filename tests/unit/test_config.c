@@ -107,53 +107,53 @@ static void every_key_is_taken(void **state)
 /* --- What is wrong ----------------------------------------------------------------------------------------------- */
 
 static const struct mistake {
-	int line;	/* 0: of the file as a whole */
+	int line; /* 0: of the file as a whole */
 	const char *says;
 	const char *text;
 } mistakes[] = {
-	{ 2, "no section [brokr]", "#\n[brokr]\nlog_level = info\n" },
-	{ 1, "no section [engine]", "[engine]\n" },
-	{ 1, "no section [role]", "[role]\n" },
-	{ 1, "no engine \"docker\"", "[engine docker]\n" },
-	{ 1, "a role needs a name", "[role a b]\nusers = 1\nmay = all\n" },
-	{ 1, "not a section", "[broker\n" },
-	{ 1, "not a section", "[broker] x\n" },
-	{ 3, "stands here twice", "[broker]\n[limits]\n[broker]\n" },
-	{ 4, "stands here twice", "[role a]\nusers = 1\nmay = all\n[role a]\nusers = 2\n" },
-	{ 1, "before the first section", "log_level = info\n" },
-	{ 2, "no key sesions", "[limits]\nsesions = 3\n" },
-	{ 2, "no key sessions", "[broker]\nsessions = 3\n" },
-	{ 3, "stands twice", "[limits]\nsessions = 3\nsessions = 4\n" },
-	{ 2, "write key = value", "[limits]\nsessions\n" },
-	{ 2, "write key = value", "[limits]\n= 3\n" },
-	{ 2, "from 1 to 16384", "[limits]\nsessions = 0\n" },
-	{ 2, "from 1 to 16384", "[limits]\nsessions = 16385\n" },
-	{ 2, "from 1 to 16384", "[limits]\nsessions = -1\n" },
-	{ 2, "from 1 to 16384", "[limits]\nsessions = +1\n" },
-	{ 2, "from 1 to 16384", "[limits]\nsessions = 12x\n" },
-	{ 2, "from 1 to 16384", "[limits]\nsessions =\n" },
-	{ 2, "from 1 to 16384", "[limits]\nsessions = 18446744073709551617\n" },
-	{ 2, "from 1 to 16384", "[limits]\nsessions = 5 # many\n" },
-	{ 2, "from 1 to 64", "[broker]\nprefix_min = 65\n" },
-	{ 2, "not an absolute path", "[broker]\nrun_directory = run\n" },
-	{ 2, "not an absolute path", "[broker]\nprograms =\n" },
-	{ 2, "not an absolute path", "[engine lxc]\ndirectories = /a b\n" },
-	{ 2, "\"cap_nonsense\" is no capability", "[broker]\ncapability_ceiling = cap_kill cap_nonsense\n" },
-	{ 2, "no level \"loud\"", "[broker]\nlog_level = loud\n" },
-	{ 2, "no user \"no-such-user\"", "[users]\nfrontend = no-such-user\n" },
-	{ 2, "must not run as root", "[users]\njoiner = root\n" },
-	{ 2, "from 1 to", "[users]\njoiner_uid = 0\n" },
-	{ 5, "same uid 70001",
-	  "[users]\nfrontend = no-such-user\nfrontend_uid = 70001\nresolver_uid = 70001\nresolver = no-such-user\n" },
-	{ 2, "no user \"no-such-user\"", "[role a]\nusers = no-such-user\nmay = all\n" },
-	{ 2, "no user \"4294967295\"", "[role a]\nusers = 4294967295\nmay = all\n" },
-	{ 2, "no group \"no-such-group\"", "[role a]\ngroups = no-such-group\nmay = all\n" },
-	{ 3, "no right \"everything\"", "[role a]\nusers = 1\nmay = everything\n" },
-	{ 1, "may do nothing", "[role a]\nusers = 1\n" },
-	{ 2, "is nobody's", "#\n[role a]\nmay = all\n" },
-	{ 2, "a comment behind a value", "[limits]\nsessions = 5 ; many\n" },
-	{ 2, "control character", "[limits]\nsessions\r = 5\n" },
-	{ 2, "control character", "[limits]\nsessions = 5\r\n" },
+	{2, "no section [brokr]", "#\n[brokr]\nlog_level = info\n"},
+	{1, "no section [engine]", "[engine]\n"},
+	{1, "no section [role]", "[role]\n"},
+	{1, "no engine \"docker\"", "[engine docker]\n"},
+	{1, "a role needs a name", "[role a b]\nusers = 1\nmay = all\n"},
+	{1, "not a section", "[broker\n"},
+	{1, "not a section", "[broker] x\n"},
+	{3, "stands here twice", "[broker]\n[limits]\n[broker]\n"},
+	{4, "stands here twice", "[role a]\nusers = 1\nmay = all\n[role a]\nusers = 2\n"},
+	{1, "before the first section", "log_level = info\n"},
+	{2, "no key sesions", "[limits]\nsesions = 3\n"},
+	{2, "no key sessions", "[broker]\nsessions = 3\n"},
+	{3, "stands twice", "[limits]\nsessions = 3\nsessions = 4\n"},
+	{2, "write key = value", "[limits]\nsessions\n"},
+	{2, "write key = value", "[limits]\n= 3\n"},
+	{2, "from 1 to 16384", "[limits]\nsessions = 0\n"},
+	{2, "from 1 to 16384", "[limits]\nsessions = 16385\n"},
+	{2, "from 1 to 16384", "[limits]\nsessions = -1\n"},
+	{2, "from 1 to 16384", "[limits]\nsessions = +1\n"},
+	{2, "from 1 to 16384", "[limits]\nsessions = 12x\n"},
+	{2, "from 1 to 16384", "[limits]\nsessions =\n"},
+	{2, "from 1 to 16384", "[limits]\nsessions = 18446744073709551617\n"},
+	{2, "from 1 to 16384", "[limits]\nsessions = 5 # many\n"},
+	{2, "from 1 to 64", "[broker]\nprefix_min = 65\n"},
+	{2, "not an absolute path", "[broker]\nrun_directory = run\n"},
+	{2, "not an absolute path", "[broker]\nprograms =\n"},
+	{2, "not an absolute path", "[engine lxc]\ndirectories = /a b\n"},
+	{2, "\"cap_nonsense\" is no capability", "[broker]\ncapability_ceiling = cap_kill cap_nonsense\n"},
+	{2, "no level \"loud\"", "[broker]\nlog_level = loud\n"},
+	{2, "no user \"no-such-user\"", "[users]\nfrontend = no-such-user\n"},
+	{2, "must not run as root", "[users]\njoiner = root\n"},
+	{2, "from 1 to", "[users]\njoiner_uid = 0\n"},
+	{5, "same uid 70001",
+	 "[users]\nfrontend = no-such-user\nfrontend_uid = 70001\nresolver_uid = 70001\nresolver = no-such-user\n"},
+	{2, "no user \"no-such-user\"", "[role a]\nusers = no-such-user\nmay = all\n"},
+	{2, "no user \"4294967295\"", "[role a]\nusers = 4294967295\nmay = all\n"},
+	{2, "no group \"no-such-group\"", "[role a]\ngroups = no-such-group\nmay = all\n"},
+	{3, "no right \"everything\"", "[role a]\nusers = 1\nmay = everything\n"},
+	{1, "may do nothing", "[role a]\nusers = 1\n"},
+	{2, "is nobody's", "#\n[role a]\nmay = all\n"},
+	{2, "a comment behind a value", "[limits]\nsessions = 5 ; many\n"},
+	{2, "control character", "[limits]\nsessions\r = 5\n"},
+	{2, "control character", "[limits]\nsessions = 5\r\n"},
 };
 
 static void every_mistake_has_its_line_and_a_remedy(void **state)
@@ -218,7 +218,8 @@ static void all_problems_are_told_at_once(void **state)
 
 	(void)state;
 	NEEDS_TREE();
-	tree_file("rb.conf", 0644, "[broker]\nx = 1\nlog_level = loud\n[users]\njoiner = root\n[nowhere]\ny = 2\nz = 3\n");
+	tree_file("rb.conf", 0644,
+		  "[broker]\nx = 1\nlog_level = loud\n[users]\njoiner = root\n[nowhere]\ny = 2\nz = 3\n");
 	assert_int_equal(config_read(tree_path("rb.conf"), &c, count_problem, &n), -EINVAL);
 	/* x, loud, root, nowhere; not the keys of a section that was refused. */
 	assert_int_equal(n, 4);
@@ -323,7 +324,7 @@ static void a_file_that_others_can_write_is_not_read(void **state)
 
 static void the_shipped_file_is_the_defaults_and_two_roles(void **state)
 {
-	static const char *const users[] = { "\nfrontend = ", "\nresolver = ", "\njoiner = " };
+	static const char *const users[] = {"\nfrontend = ", "\nresolver = ", "\njoiner = "};
 	static char text[16384];
 	struct config *c;
 	char *role;

@@ -30,8 +30,8 @@
 #include "../../server/monitor/confined.h"
 #include "tree.h"
 
-#define UID 64101	/* and the two that follow */
-#define ROUNDS 1500	/* of 10 ms, before a test gives up */
+#define UID 64101 /* and the two that follow */
+#define ROUNDS 1500 /* of 10 ms, before a test gives up */
 
 /* --- The confined process ---------------------------------------------------------------------------------------- */
 
@@ -49,19 +49,19 @@ static void say(uint16_t type)
 static void filter_nothing(void)
 {
 	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	struct sock_fprog program = { .len = 1, .filter = &allow };
+	struct sock_fprog program = {.len = 1, .filter = &allow};
 
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0)
 		_exit(90);
 }
 
 /* What exec must have brought: exits with the line that is not so. */
-#define NEED(condition)                                                                          \
-	do {                                                                                     \
-		if (!(condition)) {                                                              \
+#define NEED(condition)                                                                                  \
+	do {                                                                                             \
+		if (!(condition)) {                                                                      \
 			(void)dprintf(STDERR_FILENO, "# confined, line %d: %s\n", __LINE__, #condition); \
-			_exit(91);                                                               \
-		}                                                                                \
+			_exit(91);                                                                       \
+		}                                                                                        \
 	} while (0)
 
 static void check_surroundings(int argc, char **argv)
@@ -112,9 +112,10 @@ static void be_confined(int argc, char **argv)
 		(void)send(3, "abc", 3, 0);
 	check_surroundings(argc, argv);
 	if (strcmp(behaviour, "ambient") != 0)
-		(void)caps_set_final(getuid() == UID + CONFINED_RESOLVER ? CAPS_BIT(CAP_DAC_READ_SEARCH) :
-				     getuid() == UID + CONFINED_JOINER	 ? CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_SYS_PTRACE) :
-									   0);
+		(void)caps_set_final(getuid() == UID + CONFINED_RESOLVER ? CAPS_BIT(CAP_DAC_READ_SEARCH)
+				     : getuid() == UID + CONFINED_JOINER
+					     ? CAPS_BIT(CAP_SYS_ADMIN) | CAPS_BIT(CAP_SYS_PTRACE)
+					     : 0);
 	if (strcmp(behaviour, "nocaps") == 0)
 		(void)caps_set_final(0);
 	if (strcmp(behaviour, "nofilter") != 0)
@@ -173,7 +174,7 @@ static void on_ended(struct confined *c)
 	t.ended++;
 }
 
-static const struct confined_events events = { on_ready, on_record, on_drained, on_ended };
+static const struct confined_events events = {on_ready, on_record, on_drained, on_ended};
 static char crun[] = "crun", lxc[] = "lxc", run_crun[] = "/run/crun", var_lxc[] = "/var/lib/lxc";
 
 static void begin(enum confined_kind kind, const char *behaviour)
@@ -182,11 +183,11 @@ static void begin(enum confined_kind kind, const char *behaviour)
 
 	memset(&t, 0, sizeof(t));
 	assert_int_equal(loop_init(&t.loop), 0);
-	t.keeper = (struct keeper_link){ .fd = -1, .next_key = 1 };
+	t.keeper = (struct keeper_link){.fd = -1, .next_key = 1};
 	for (int i = 0; i < CONFINED_COUNT; i++)
-		t.config.user[i] = (struct config_user){ UID + (uid_t)i, UID + (gid_t)i };
-	t.config.dirs[0] = (struct engine_dir){ crun, run_crun };
-	t.config.dirs[1] = (struct engine_dir){ lxc, var_lxc };
+		t.config.user[i] = (struct config_user){UID + (uid_t)i, UID + (gid_t)i};
+	t.config.dirs[0] = (struct engine_dir){crun, run_crun};
+	t.config.dirs[1] = (struct engine_dir){lxc, var_lxc};
 	t.config.ndirs = 2;
 	t.env = (struct confined_env){
 		.loop = &t.loop,
@@ -255,7 +256,7 @@ static void each_kind_is_confined_and_serves(void **state)
 
 static void who_is_not_confined_is_killed(void **state)
 {
-	static const char *const liars[] = { "nofilter", "ambient", "nocaps", "first", "noise" };
+	static const char *const liars[] = {"nofilter", "ambient", "nocaps", "first", "noise"};
 
 	(void)state;
 	NEEDS_TREE();
@@ -423,10 +424,10 @@ static void a_missing_binary_is_tried_again(void **state)
 
 static void every_deviation_is_seen(void **state)
 {
-	const struct config_user user = { 5, 6 };
+	const struct config_user user = {5, 6};
 	const struct proc_status good = {
-		.uid = { 5, 5, 5, 5 },
-		.gid = { 6, 6, 6, 6 },
+		.uid = {5, 5, 5, 5},
+		.gid = {6, 6, 6, 6},
 		.permitted = CAPS_BIT(CAP_DAC_READ_SEARCH),
 		.effective = CAPS_BIT(CAP_DAC_READ_SEARCH),
 		.bounding = CAPS_BIT(CAP_DAC_READ_SEARCH),
@@ -447,10 +448,10 @@ static void every_deviation_is_seen(void **state)
 		s.gid[i] = 0;
 		assert_non_null(confined_judge(&user, CONFINED_RESOLVER, &s));
 	}
-#define DEVIATES(field, value)                                                  \
-	do {                                                                    \
-		s = good;                                                       \
-		s.field = (value);                                              \
+#define DEVIATES(field, value)                                                 \
+	do {                                                                   \
+		s = good;                                                      \
+		s.field = (value);                                             \
 		assert_non_null(confined_judge(&user, CONFINED_RESOLVER, &s)); \
 	} while (0)
 	DEVIATES(permitted, 0);

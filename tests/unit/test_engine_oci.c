@@ -15,10 +15,10 @@
 
 #include "resolver_rig.h"
 
-static const char *const crun_fixtures[] = {
-	"debian12-v1/crun-status.json", "debian12-v2/crun-status.json", "debian13-v2/crun-status.json"};
-static const char *const runc_fixtures[] = {
-	"debian12-v1/runc-state.json", "debian12-v2/runc-state.json", "debian13-v2/runc-state.json"};
+static const char *const crun_fixtures[] = {"debian12-v1/crun-status.json", "debian12-v2/crun-status.json",
+					    "debian13-v2/crun-status.json"};
+static const char *const runc_fixtures[] = {"debian12-v1/runc-state.json", "debian12-v2/runc-state.json",
+					    "debian13-v2/runc-state.json"};
 
 /* Makes DIR/ID/status about @c. */
 static void crun_container(const struct rig *g, const char *id, const struct rig_child *c)
@@ -332,6 +332,32 @@ static void what_is_no_file_is_not_read(void **state)
 	child_end(&c);
 }
 
+static void what_is_too_big_is_not_read(void **state)
+{
+	static char text[1024 * 1024 + 1];
+	struct rig *g = *state;
+	struct rig_child c;
+	json_t *root;
+	char *good;
+
+	child_start(&c);
+	(void)rig_engine(g, "crun", "crun");
+	rig_mkdir(g, "crun/a");
+	root = crun_status(crun_fixtures[0], &c, NULL);
+	good = json_dumps(root, 0);
+	memset(text, ' ', sizeof(text));
+	memcpy(text, good, strlen(good));
+	rig_put(g, "crun/a/status", text, sizeof(text)); /* good, but for a byte too many */
+	rig_round(g);
+	assert_int_equal(g->nrecords, 0);
+	rig_put(g, "crun/a/status", text, sizeof(text) - 1);
+	rig_round(g);
+	assert_running(g, "crun", "a", &c);
+	free(good);
+	json_decref(root);
+	child_end(&c);
+}
+
 static void only_directories_with_decent_names_are_containers(void **state)
 {
 	static const char *const odd[] = {"x y", "-rf", "ä", "\x1b[31m\xff", "a:b", "%s%n", "new\nline"};
@@ -482,6 +508,7 @@ int main(void)
 		T(nonsense_is_refused),
 		T(the_hosts_init_is_nobodys_container),
 		T(what_is_no_file_is_not_read),
+		T(what_is_too_big_is_not_read),
 		T(only_directories_with_decent_names_are_containers),
 		T(the_same_name_again_is_another_container),
 		T(a_new_process_in_the_same_directory),

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -273,9 +274,11 @@ static void test_alive(void **state)
 	int status;
 
 	(void)state;
-	if (pid == 0)
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		for (;;)
 			(void)pause();
+	}
 	assert_true(pid > 0);
 	assert_int_equal(index_put(&ix, &m, (int)syscall(SYS_pidfd_open, pid, 0)), 0);
 	assert_true(record_alive(ix.rids.v[0]));

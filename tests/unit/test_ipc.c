@@ -134,6 +134,7 @@ static void bodies_round_trip_and_are_exact(void **state)
 	ROUND_TRIP(waited, ipc_waited, 1, {4242, 256, 5});
 	ROUND_TRIP(ack, ipc_ack, 1, {5});
 	ROUND_TRIP(terminate, ipc_terminate, 1, {4242});
+	ROUND_TRIP(cancel, ipc_cancel, 1, {4});
 	ROUND_TRIP(program_list, ipc_program_list, 1, {0, 0});
 	ROUND_TRIP(rid, ipc_rid, 9);
 	ROUND_TRIP(token, ipc_token, 9);

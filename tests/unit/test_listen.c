@@ -248,6 +248,10 @@ static void a_path_that_cannot_be_is_refused(void **state)
 	assert_int_equal(listen_at(&l, "/tmp/", error, sizeof(error)), -EINVAL);
 	assert_int_equal(listen_at(&l, "/nonexistent/run/socket", error, sizeof(error)), -ENOENT);
 	assert_non_null(strstr(error, "/nonexistent/run"));
+	/* A directory that was made for nothing goes again. */
+	(void)snprintf(longest, sizeof(longest), "%s/..", run);
+	assert_int_equal(listen_at(&l, longest, error, sizeof(error)), -EEXIST);
+	assert_false(is_there(run));
 	memset(longest, 'x', sizeof(longest));
 	memcpy(longest, run, strlen(run));
 	longest[strlen(run)] = '/';

@@ -32,11 +32,11 @@ static int start(void **state)
 	rig_start();
 	(void)strcpy(lxcpath, "/tmp/rootbroker-test-lxc.XXXXXX");
 	assert_non_null(mkdtemp(lxcpath));
-	rig.config.dirs[0] = (struct engine_dir){ crun, nowhere };
-	rig.config.dirs[1] = (struct engine_dir){ lxc, nowhere };
-	rig.config.dirs[2] = (struct engine_dir){ lxc, lxcpath };
+	rig.config.dirs[0] = (struct engine_dir){crun, nowhere};
+	rig.config.dirs[1] = (struct engine_dir){lxc, nowhere};
+	rig.config.dirs[2] = (struct engine_dir){lxc, lxcpath};
 	rig.config.ndirs = 3;
-	question = (struct ipc_lxc_ask){ .token = 42, .path = 1, .command = IPC_LXC_STATE, .name = STR("web") };
+	question = (struct ipc_lxc_ask){.token = 42, .path = 1, .command = IPC_LXC_STATE, .name = STR("web")};
 	return 0;
 }
 
@@ -71,10 +71,10 @@ static void the_address_is_lxcs_own(void **state)
 	assert_memory_equal(a.sun_path, "\0/var/lib/lxc/web/command", len - sizeof(sa_family_t));
 	/* 105 bytes are the longest that stand for themselves; a hash takes the place of more. */
 	memset(name, 'n', sizeof(name));
-	len = lxc_gate_address("/var/lib/lxc", (struct str){ name, 105 - strlen("/var/lib/lxc//command") }, &a);
+	len = lxc_gate_address("/var/lib/lxc", (struct str){name, 105 - strlen("/var/lib/lxc//command")}, &a);
 	assert_int_equal(len, sizeof(sa_family_t) + 1 + 105);
 	assert_memory_equal(a.sun_path + 1, "/var/lib/lxc/nnn", 16);
-	len = lxc_gate_address("/var/lib/lxc", (struct str){ name, 106 - strlen("/var/lib/lxc//command") }, &a);
+	len = lxc_gate_address("/var/lib/lxc", (struct str){name, 106 - strlen("/var/lib/lxc//command")}, &a);
 	assert_int_equal(len, sizeof(sa_family_t) + 1 + strlen("lxc/0123456789abcdef/command"));
 	assert_memory_equal(a.sun_path + 1, "lxc/", 4);
 	assert_memory_equal(a.sun_path + 21, "/command", 8);
@@ -103,8 +103,8 @@ static void names_are_one_component(void **state)
 	assert_true(lxc_gate_name_ok(STR("web")));
 	assert_true(lxc_gate_name_ok(STR("...")));
 	assert_true(lxc_gate_name_ok(STR("a b\xff")));
-	assert_true(lxc_gate_name_ok((struct str){ name, ROOT_ID_MAX }));
-	assert_false(lxc_gate_name_ok((struct str){ name, ROOT_ID_MAX + 1 }));
+	assert_true(lxc_gate_name_ok((struct str){name, ROOT_ID_MAX}));
+	assert_false(lxc_gate_name_ok((struct str){name, ROOT_ID_MAX + 1}));
 	assert_false(lxc_gate_name_ok(STR("")));
 	assert_false(lxc_gate_name_ok(STR(".")));
 	assert_false(lxc_gate_name_ok(STR("..")));
@@ -116,13 +116,10 @@ static void names_are_one_component(void **state)
 static void nonsense_is_refused_and_nothing_done(void **state)
 {
 	static const struct ipc_lxc_ask wrong[] = {
-		{ 1, 2, IPC_LXC_STATE, { "web", 3 } },	/* a path that is not configured */
-		{ 1, UINT32_MAX, IPC_LXC_STATE, { "web", 3 } },
-		{ 1, 1, 0, { "web", 3 } },
-		{ 1, 1, IPC_LXC_WATCH + 1, { "web", 3 } },
-		{ 1, 1, IPC_LXC_STATE, { "..", 2 } },
-		{ 1, 1, IPC_LXC_STATE, { "a/b", 3 } },
-		{ 1, 1, IPC_LXC_STATE, { "", 0 } },
+		{1, 2, IPC_LXC_STATE, {"web", 3}}, /* a path that is not configured */
+		{1, UINT32_MAX, IPC_LXC_STATE, {"web", 3}}, {1, 1, 0, {"web", 3}},
+		{1, 1, IPC_LXC_WATCH + 1, {"web", 3}},      {1, 1, IPC_LXC_STATE, {"..", 2}},
+		{1, 1, IPC_LXC_STATE, {"a/b", 3}},          {1, 1, IPC_LXC_STATE, {"", 0}},
 	};
 
 	(void)state;
@@ -171,8 +168,9 @@ static void expect_request(int listener, int cmd, int datalen)
 	int fd = accept(listener, NULL, NULL), one = 1, states[9];
 	char control[CMSG_SPACE(sizeof(struct ucred))];
 	struct request request;
-	struct iovec iov = { &request, sizeof(request) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct iovec iov = {&request, sizeof(request)};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	struct ucred cred;
 
 	assert_true(fd >= 0);
@@ -198,9 +196,9 @@ static void expect_request(int listener, int cmd, int datalen)
 static void three_requests_and_the_socket_is_passed_on(void **state)
 {
 	static const int commands[][3] = {
-		{ IPC_LXC_STATE, 3, 0 },
-		{ IPC_LXC_INIT_PIDFD, 18, 0 },
-		{ IPC_LXC_WATCH, 10, 32 },
+		{IPC_LXC_STATE, 3, 0},
+		{IPC_LXC_INIT_PIDFD, 18, 0},
+		{IPC_LXC_WATCH, 10, 32},
 	};
 	int listener = listen_at(STR("web")), fd;
 
@@ -246,8 +244,8 @@ static void an_impostor_is_refused(void **state)
 	pid = fork();
 	if (pid == 0) {
 		(void)close(sync[0]);
-		if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
-		    listen_at(STR("web")) < 0)
+		if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+		    setresuid(NOBODY, NOBODY, NOBODY) < 0 || listen_at(STR("web")) < 0)
 			_exit(1);
 		(void)send(sync[1], "x", 1, 0);
 		(void)recv(sync[1], &byte, 1, 0);

@@ -29,7 +29,7 @@ static int start(void **state)
 	(void)state;
 	rig_start();
 	/* The kernel chooses an abstract name. */
-	address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	address = (struct sockaddr_un){.sun_family = AF_UNIX};
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
 	address_len = sizeof(address);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &address_len), 0);
@@ -104,7 +104,7 @@ static void a_client_is_handed_to_the_frontend_with_its_rights(void **state)
 	assert_null(session_find(&rig.m, number + 1));
 	/* What the frontend got is the client's socket. */
 	assert_int_equal(send(rig.sent[0].in.fds[0], "x", 1, 0), 1);
-	assert_int_equal(recv(fd, &(char){ 0 }, 1, MSG_DONTWAIT), 1);
+	assert_int_equal(recv(fd, &(char){0}, 1, MSG_DONTWAIT), 1);
 	(void)close(fd);
 }
 
@@ -124,6 +124,38 @@ static void who_has_no_role_is_told_and_closed(void **state)
 	(void)close(fd);
 }
 
+/* Whoever looks for the reason only after its hello must find it, whichever of the two is faster. */
+static void the_reason_waits_for_the_hello(void **state)
+{
+	int fds[REFUSALS_MAX + 1];
+	char byte;
+
+	(void)state;
+	rig.config.nroles = 0;
+	for (int i = 0; i <= REFUSALS_MAX; i++) {
+		fds[i] = client();
+		rig_settle();
+	}
+	for (int i = 0; i < REFUSALS_MAX; i++)
+		assert_int_equal(recv(fds[i], &byte, 1, MSG_DONTWAIT), -1);
+	/* So many can wait, and one more is told at once. */
+	expect_refusal(fds[REFUSALS_MAX], STATUS_DENIED);
+	assert_int_equal(send(fds[0], "hello", 5, 0), 5);
+	rig_settle();
+	expect_refusal(fds[0], STATUS_DENIED);
+	/* One that says nothing is not kept for long. */
+	timer_set(&rig.m.loop, &rig.m.sessions.refusals.all[1].timer, 0);
+	rig_settle();
+	expect_refusal(fds[1], STATUS_DENIED);
+	(void)close(fds[2]);
+	rig_settle();
+	assert_int_equal(rig.m.sessions.refusals.all[2].source.fd, -1);
+	for (int i = 0; i <= REFUSALS_MAX; i++) {
+		if (i != 2)
+			(void)close(fds[i]);
+	}
+}
+
 static void one_uid_cannot_take_all_sessions(void **state)
 {
 	int a, b, c;
@@ -135,6 +167,8 @@ static void one_uid_cannot_take_all_sessions(void **state)
 	c = client();
 	rig_settle();
 	assert_int_equal(rig.nsent, 2);
+	assert_int_equal(send(c, "hello", 5, 0), 5);
+	rig_settle();
 	expect_refusal(c, STATUS_TRY_AGAIN);
 	(void)close(a);
 	(void)close(b);
@@ -241,7 +275,7 @@ static void clients_bytes_do_not_wake_the_monitor(void **state)
 
 static void a_new_frontend_gets_every_session_as_resumed(void **state)
 {
-	int fds[3] = { client(), client(), client() };
+	int fds[3] = {client(), client(), client()};
 	uint64_t number;
 
 	(void)state;
@@ -348,7 +382,7 @@ static void the_next_monitor_has_the_same_session(void **state)
 	/* The earlier monitor's frontend had it. */
 	expect_session(0, 1, &number);
 	assert_int_equal(send(rig.sent[0].in.fds[0], "x", 1, 0), 1);
-	assert_int_equal(recv(fd, &(char){ 0 }, 1, MSG_DONTWAIT), 1);
+	assert_int_equal(recv(fd, &(char){0}, 1, MSG_DONTWAIT), 1);
 	(void)close(fd);
 }
 
@@ -455,6 +489,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_client_is_handed_to_the_frontend_with_its_rights),
 		TEST(who_has_no_role_is_told_and_closed),
+		TEST(the_reason_waits_for_the_hello),
 		TEST(one_uid_cannot_take_all_sessions),
 		TEST(a_full_server_accepts_again_when_a_session_ends),
 		TEST(a_client_that_left_is_gone_for_everybody),

@@ -20,9 +20,9 @@
 #include "../../server/monitor/reply.h"
 #include "monitor_rig.h"
 
-#define KNOWN	7	/* the number of the session that exists */
+#define KNOWN 7 /* the number of the session that exists */
 #define UNKNOWN 8
-#define SERIAL	4711
+#define SERIAL 4711
 
 static struct session session;
 static int lxc_asks;
@@ -67,32 +67,35 @@ static int end(void **state)
 /* A well-formed body for each type that is decoded here; for the others, something that many would take. */
 static void put_body(struct wire_wr *w, uint16_t type, uint64_t number)
 {
-	struct ipc_start s = { number, { 0, 0, STR("true"), { "1\0002", 4 } } };
+	struct ipc_start s = {number, {0, 0, STR("true"), {"1\0002", 4}}};
 
 	switch (type) {
 	case IPC_START:
 		(void)put_ipc_start(w, &s);
 		break;
 	case IPC_WAIT:
-		(void)put_ipc_wait(w, &(struct ipc_wait){ number, { 12, 0, 0 } });
+		(void)put_ipc_wait(w, &(struct ipc_wait){number, {12, 0, 0}});
 		break;
 	case IPC_ACK:
-		(void)put_ipc_ack(w, &(struct ipc_ack){ number, { 13 } });
+		(void)put_ipc_ack(w, &(struct ipc_ack){number, {13}});
 		break;
 	case IPC_TERMINATE:
-		(void)put_ipc_terminate(w, &(struct ipc_terminate){ number, { 14 } });
+		(void)put_ipc_terminate(w, &(struct ipc_terminate){number, {14}});
+		break;
+	case IPC_CANCEL:
+		(void)put_ipc_cancel(w, &(struct ipc_cancel){number, {16}});
 		break;
 	case IPC_PROGRAM_LIST_REQ:
-		(void)put_ipc_program_list(w, &(struct ipc_program_list){ number, { 15, 0 } });
+		(void)put_ipc_program_list(w, &(struct ipc_program_list){number, {15, 0}});
 		break;
 	case IPC_LXC_ASK:
-		(void)put_ipc_lxc_ask(w, &(struct ipc_lxc_ask){ 1, 0, IPC_LXC_STATE, STR("web") });
+		(void)put_ipc_lxc_ask(w, &(struct ipc_lxc_ask){1, 0, IPC_LXC_STATE, STR("web")});
 		break;
 	case IPC_READY:
 	case IPC_INDEX_BEGIN:
 		break;
 	default:
-		(void)put_ipc_session_id(w, &(struct ipc_session_id){ number });
+		(void)put_ipc_session_id(w, &(struct ipc_session_id){number});
 	}
 }
 
@@ -128,14 +131,15 @@ static int ask(enum confined_kind from, uint16_t type, uint64_t number)
 static const struct allowed {
 	enum confined_kind from;
 	uint16_t type;
-	const char *calls;	/* of the programs module */
+	const char *calls; /* of the programs module */
 } allowed[] = {
-	{ CONFINED_FRONTEND, IPC_START, "start" },
-	{ CONFINED_FRONTEND, IPC_WAIT, "wait" },
-	{ CONFINED_FRONTEND, IPC_ACK, "ack" },
-	{ CONFINED_FRONTEND, IPC_TERMINATE, "terminate" },
-	{ CONFINED_FRONTEND, IPC_PROGRAM_LIST_REQ, "list" },
-	{ CONFINED_RESOLVER, IPC_LXC_ASK, NULL },
+	{CONFINED_FRONTEND, IPC_START, "start"},
+	{CONFINED_FRONTEND, IPC_WAIT, "wait"},
+	{CONFINED_FRONTEND, IPC_ACK, "ack"},
+	{CONFINED_FRONTEND, IPC_TERMINATE, "terminate"},
+	{CONFINED_FRONTEND, IPC_CANCEL, "cancel"},
+	{CONFINED_FRONTEND, IPC_PROGRAM_LIST_REQ, "list"},
+	{CONFINED_RESOLVER, IPC_LXC_ASK, NULL},
 };
 #define ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
 
@@ -157,7 +161,7 @@ static bool nothing_happened(void)
 
 static void every_type_in_every_state(void **state)
 {
-	static const enum session_state states[] = { SESSION_WAITING, SESSION_HANDED };
+	static const enum session_state states[] = {SESSION_WAITING, SESSION_HANDED};
 	int done = 0;
 
 	(void)state;
@@ -186,8 +190,8 @@ static void every_type_in_every_state(void **state)
 			}
 		}
 	}
-	/* Five in one state, one that has nothing to do with sessions in both: the test did not look past them. */
-	assert_int_equal(done, 7);
+	/* Six in one state, one that has nothing to do with sessions in both: the test did not look past them. */
+	assert_int_equal(done, 8);
 }
 
 static void what_comes_for_a_session_that_left_is_ignored(void **state)
@@ -270,10 +274,10 @@ static void without_the_right_programs_are_denied(void **state)
 
 static void requests_arrive_as_they_were_sent(void **state)
 {
-	static const uint64_t values[] = { 4, 12, 13, 14, 15 };
+	static const uint64_t values[] = {4, 12, 13, 14, 16, 15};
 
 	(void)state;
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		assert_int_equal(ask(CONFINED_FRONTEND, allowed[i].type, KNOWN), 0);
 		assert_int_equal(rig.calls[0].session, KNOWN);
 		assert_int_equal(rig.calls[0].value, values[i]);
@@ -295,7 +299,7 @@ static void what_the_gate_refuses_is_nonsense(void **state)
 static void answers_reach_the_frontend(void **state)
 {
 	const struct program_replies *r = &reply_programs_callbacks;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC), fds[3] = { null, null, null };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), fds[3] = {null, null, null};
 	struct ipc_started started;
 	struct ipc_waited waited;
 	struct ipc_session_id id;
@@ -303,8 +307,8 @@ static void answers_reach_the_frontend(void **state)
 	char text[1000];
 
 	(void)state;
-	r->started(&rig.m, KNOWN, SERIAL, &(struct started_reply){ 5, 6 }, fds, 3);
-	r->waited(&rig.m, KNOWN, SERIAL + 1, &(struct waited_reply){ 5, 256, 6 });
+	r->started(&rig.m, KNOWN, SERIAL, &(struct started_reply){5, 6}, fds, 3);
+	r->waited(&rig.m, KNOWN, SERIAL + 1, &(struct waited_reply){5, 256, 6});
 	r->terminated(&rig.m, KNOWN, SERIAL + 2);
 	memset(text, 'x', sizeof(text));
 	text[sizeof(text) - 1] = '\0';

@@ -29,9 +29,9 @@ struct client {
 
 static struct client connect_as(int (*become)(void))
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	socklen_t len = sizeof(address);
-	struct client c = { .listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), .fd = -1 };
+	struct client c = {.listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), .fd = -1};
 	int gate[2];
 
 	assert_int_equal(bind(c.listener, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
@@ -76,9 +76,10 @@ static int many_groups(void)
 
 	for (gid_t i = 0; i < 200; i++)
 		groups[i] = 5000 + i;
-	return setgroups(200, groups) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0 ?
-		       -1 :
-		       0;
+	return setgroups(200, groups) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+			       setresuid(NOBODY, NOBODY, NOBODY) < 0
+		       ? -1
+		       : 0;
 }
 
 static int no_groups(void)
@@ -152,7 +153,7 @@ static void all_groups_count(void **state)
 
 static void whoever_has_another_namespace_is_not_of_the_host(void **state)
 {
-	static int (*const become[])(void) = { own_uts, own_user, own_pid };
+	static int (*const become[])(void) = {own_uts, own_user, own_pid};
 
 	(void)state;
 	SKIP_IF(geteuid() != 0, "needs root");
@@ -202,36 +203,36 @@ static void no_credentials_no_peer(void **state)
 
 /* --- Rights ------------------------------------------------------------------------------------------------------ */
 
-static uid_t uids[] = { 0, 1000 };
-static gid_t gids[] = { 50 };
-static uid_t nobody[] = { NOBODY };
+static uid_t uids[] = {0, 1000};
+static gid_t gids[] = {50};
+static uid_t nobody[] = {NOBODY};
 static struct role roles[] = {
-	{ .name = (char[]){ "a" }, .uids = uids, .nuids = 2, .rights = RIGHT_ALL },
-	{ .name = (char[]){ "b" }, .gids = gids, .ngids = 1, .rights = RIGHT_PID },
-	{ .name = (char[]){ "c" }, .uids = nobody, .nuids = 1, .gids = gids, .ngids = 1, .rights = RIGHT_CGROUP },
+	{.name = (char[]){"a"}, .uids = uids, .nuids = 2, .rights = RIGHT_ALL},
+	{.name = (char[]){"b"}, .gids = gids, .ngids = 1, .rights = RIGHT_PID},
+	{.name = (char[]){"c"}, .uids = nobody, .nuids = 1, .gids = gids, .ngids = 1, .rights = RIGHT_CGROUP},
 };
-static const struct config config = { .roles = roles, .nroles = 3 };
+static const struct config config = {.roles = roles, .nroles = 3};
 
 static void roles_fit_by_uid_gid_or_group(void **state)
 {
-	gid_t groups[] = { 7, 50 };
+	gid_t groups[] = {7, 50};
 	static const struct {
 		struct peer p;
 		bool groups;
 		uint32_t rights;
 		uint64_t roles;
 	} cases[] = {
-		{ { .uid = 1000, .gid = 1000 }, false, RIGHT_ALL, 1 },
-		{ { .uid = 1001, .gid = 1001 }, false, 0, 0 },
-		{ { .uid = 1001, .gid = 50 }, false, RIGHT_PID | RIGHT_CGROUP, 6 },
-		{ { .uid = 1001, .gid = 1001 }, true, RIGHT_PID | RIGHT_CGROUP, 6 },
-		{ { .uid = NOBODY, .gid = NOBODY }, false, RIGHT_CGROUP, 4 },
-		{ { .uid = 1000, .gid = 50 }, false, RIGHT_ALL, 7 },
-		{ { .uid = 50, .gid = 1000 }, false, 0, 0 },
-		{ { .uid = 0, .gid = 0, .host = true }, false, RIGHT_ALL, 1 },
+		{{.uid = 1000, .gid = 1000}, false, RIGHT_ALL, 1},
+		{{.uid = 1001, .gid = 1001}, false, 0, 0},
+		{{.uid = 1001, .gid = 50}, false, RIGHT_PID | RIGHT_CGROUP, 6},
+		{{.uid = 1001, .gid = 1001}, true, RIGHT_PID | RIGHT_CGROUP, 6},
+		{{.uid = NOBODY, .gid = NOBODY}, false, RIGHT_CGROUP, 4},
+		{{.uid = 1000, .gid = 50}, false, RIGHT_ALL, 7},
+		{{.uid = 50, .gid = 1000}, false, 0, 0},
+		{{.uid = 0, .gid = 0, .host = true}, false, RIGHT_ALL, 1},
 		/* Root of a container: not by its uid, nor by a group. */
-		{ { .uid = 0, .gid = 0 }, false, 0, 0 },
-		{ { .uid = 0, .gid = 50 }, true, 0, 0 },
+		{{.uid = 0, .gid = 0}, false, 0, 0},
+		{{.uid = 0, .gid = 50}, true, 0, 0},
 	};
 
 	(void)state;

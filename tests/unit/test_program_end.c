@@ -171,6 +171,58 @@ static void a_session_takes_its_programs_along(void **state)
 	programs_session_end(programs, 999);
 }
 
+static bool all_exist(void *data, uint64_t session);
+
+/* --- A start whose answer was lost --------------------------------------------------------------------------------- */
+
+static void a_cancelled_start_leaves_nothing(void **state)
+{
+	uint32_t pid, other;
+
+	(void)state;
+	NEEDS_TREE();
+	pid = started(1, "sleep");
+	other = started(2, "sleep");
+	cancel(SESSION, 3, 1);
+	assert_int_equal(answer_to(SESSION, 3)->answer, TERMINATED);
+	while (programs_count(programs) > 1)
+		turn(10);
+	assert_false(process_exists((pid_t)pid));
+	assert_true(process_exists((pid_t)other));
+	/* Nobody's status any more, and nothing else to cancel: not another's start with the same number either. */
+	cancel(SESSION, 4, 1);
+	cancel(SESSION + 1, 5, 2);
+	cancel(SESSION, 6, 99);
+	assert_int_equal(answer_to(SESSION, 4)->answer, TERMINATED);
+	assert_int_equal(answer_to(SESSION + 1, 5)->answer, TERMINATED);
+	assert_int_equal(answer_to(SESSION, 6)->answer, TERMINATED);
+	turn(50);
+	assert_true(process_exists((pid_t)other));
+	programs_session_end(programs, SESSION);
+	while (programs_count(programs) > 0)
+		turn(10);
+}
+
+static void a_start_can_be_cancelled_before_it_is_answered_and_under_a_new_monitor(void **state)
+{
+	uint32_t pid;
+
+	(void)state;
+	NEEDS_TREE();
+	start(1, "sleep");
+	cancel(SESSION, 2, 1);
+	while (programs_count(programs) > 0)
+		turn(10);
+	assert_null(note_of(SESSION, 1));
+	pid = started(3, "sleep");
+	rig_replace(all_exist);
+	cancel(SESSION, 4, 3);
+	rig_keeper_reaps((pid_t)pid);
+	while (programs_count(programs) > 0)
+		turn(10);
+	assert_false(process_exists((pid_t)pid));
+}
+
 /* --- A new monitor ------------------------------------------------------------------------------------------------- */
 
 static bool all_exist(void *data, uint64_t session)
@@ -337,6 +389,12 @@ static void records_that_are_not_understood_end_the_program(void **state)
 		assert_int_equal(nkept, 0);
 		pid = started((uint32_t)(10 + i), "sleep");
 	}
+	/* A later monitor's record, of a session that is there: what it means is not guessed. */
+	kept_of(pid)->record[0]++;
+	rig_replace(all_exist);
+	rig_keeper_reaps((pid_t)pid);
+	assert_int_equal(programs_count(programs), 0);
+	pid = started(100, "sleep");
 	for (i = 0; i < len; i++) {
 		struct kept *k = kept_of(pid);
 
@@ -439,6 +497,8 @@ int main(void)
 		RIGGED(what_a_polite_program_leaves_behind_is_killed),
 		RIGGED(several_terminations_are_all_answered),
 		RIGGED(a_session_takes_its_programs_along),
+		RIGGED(a_cancelled_start_leaves_nothing),
+		RIGGED(a_start_can_be_cancelled_before_it_is_answered_and_under_a_new_monitor),
 		RIGGED(a_program_is_known_to_the_keeper_from_before_it_runs),
 		RIGGED(a_new_monitor_goes_on_where_the_old_one_was),
 		RIGGED(a_status_survives_the_monitor),

@@ -146,16 +146,20 @@ static void test_utf8(void **state)
 		{"", ""},
 		{"web", "web"},
 		{"\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xb3", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xb3"},
-		{"a\xff" "b", "a" FFFD "b"},
-		{"\xc3", FFFD},				/* cut at the end */
+		{"a\xff"
+		 "b",
+		 "a" FFFD "b"},
+		{"\xc3", FFFD}, /* cut at the end */
 		{"\xe2\x82", FFFD FFFD},
 		{"\xf0\x9f\x90", FFFD FFFD FFFD},
-		{"\xc0\xaf", FFFD FFFD},		/* overlong */
+		{"\xc0\xaf", FFFD FFFD}, /* overlong */
 		{"\xe0\x80\xaf", FFFD FFFD FFFD},
 		{"\xf0\x80\x80\xaf", FFFD FFFD FFFD FFFD},
-		{"\xed\xa0\x80", FFFD FFFD FFFD},	/* a surrogate */
+		{"\xed\xa0\x80", FFFD FFFD FFFD}, /* a surrogate */
 		{"\xf4\x90\x80\x80", FFFD FFFD FFFD FFFD}, /* beyond U+10FFFF */
-		{"\x80" "a", FFFD "a"},
+		{"\x80"
+		 "a",
+		 FFFD "a"},
 	};
 
 	(void)state;
@@ -233,8 +237,10 @@ static void test_no_server(void **state)
 	(void)state;
 	fake_path = "/nonexistent/so\ncket";
 	assert_int_equal(RUN("ps"), 1);
-	assert_string_equal(ran.err, "rootctl: /nonexistent/so\\x0acket: no such socket: start rootbrokerd, or name its socket with "
-				     "--socket PATH\n");
+	assert_string_equal(
+		ran.err,
+		"rootctl: /nonexistent/so\\x0acket: no such socket: start rootbrokerd, or name its socket with "
+		"--socket PATH\n");
 	assert_int_equal(RUN("--socket", "/nonexistent/other", "pid", "web"), 1);
 	assert_says(ran.err, "/nonexistent/other: no such socket");
 	assert_int_equal(RUN("pid", "--socket", "/etc/passwd", "web"), 1);
@@ -251,10 +257,22 @@ static const char nasty[] = "n\x1b[2J\n\xff\"\\";
 static void send_page(int fd, uint32_t serial)
 {
 	static const struct container_record records[] = {
-		{.rid = 1, .state = 2, .pid = 4711, .owner = 0, .engine = {"podman", 6},
-		 .id = {"0123456789abcdef0123", 20}, .name = {"web", 3}, .cgroup = {"/machine/web", 12}},
-		{.rid = 2, .state = 5, .pid = 0, .owner = 1000, .engine = {"lxc", 3}, .id = {"short", 5},
-		 .name = {nasty, sizeof(nasty) - 1}, .cgroup = {"", 0}},
+		{.rid = 1,
+		 .state = 2,
+		 .pid = 4711,
+		 .owner = 0,
+		 .engine = {"podman", 6},
+		 .id = {"0123456789abcdef0123", 20},
+		 .name = {"web", 3},
+		 .cgroup = {"/machine/web", 12}},
+		{.rid = 2,
+		 .state = 5,
+		 .pid = 0,
+		 .owner = 1000,
+		 .engine = {"lxc", 3},
+		 .id = {"short", 5},
+		 .name = {nasty, sizeof(nasty) - 1},
+		 .cgroup = {"", 0}},
 	};
 	struct page_wr page;
 	struct wire_wr w;
@@ -331,9 +349,11 @@ static void assert_json(const char *filter, const char *expected)
 
 	assert_return_code(fd, errno);
 	assert_int_equal(write(fd, ran.out, strlen(ran.out)), strlen(ran.out));
-	(void)snprintf(command, sizeof(command), "iconv -f UTF-8 -t UTF-8 <%s >/dev/null && "
-		       "python3 -c 'import json,sys; d=json.load(open(\"%s\", encoding=\"utf-8\")); print(json.dumps(%s))'",
-		       path, path, filter);
+	(void)snprintf(
+		command, sizeof(command),
+		"iconv -f UTF-8 -t UTF-8 <%s >/dev/null && "
+		"python3 -c 'import json,sys; d=json.load(open(\"%s\", encoding=\"utf-8\")); print(json.dumps(%s))'",
+		path, path, filter);
 	p = popen(command, "r");
 	assert_non_null(p);
 	n = fread(result, 1, sizeof(result) - 1, p);
@@ -351,7 +371,8 @@ static void test_ps_json(void **state)
 	assert_int_equal(RUN("ps", "--json"), 0);
 	without_server();
 	assert_json("d[\"containers\"]",
-		    "[{\"engine\": \"podman\", \"name\": \"web\", \"id\": \"0123456789abcdef0123\", \"state\": \"running\", "
+		    "[{\"engine\": \"podman\", \"name\": \"web\", \"id\": \"0123456789abcdef0123\", \"state\": "
+		    "\"running\", "
 		    "\"pid\": 4711, \"cgroup\": \"/machine/web\"}, "
 		    "{\"engine\": \"lxc\", \"name\": \"n\\u001b[2J\\n\\ufffd\\\"\\\\\", \"id\": \"short\", \"state\": "
 		    "\"stopped\", \"pid\": null, \"cgroup\": null}]\n");
@@ -470,12 +491,14 @@ static void test_values(void **state)
 	with_server(serve_inspect);
 	assert_int_equal(RUN("inspect", "web"), 0);
 	without_server();
-	assert_string_equal(ran.out, "engine: lxc\nid: id\nname: n\\x1b[2J\\x0a\\xff\"\\\\\nstate: stopped\npid: -\nowner: 1000\n"
-				     "cgroup: -\n");
+	assert_string_equal(
+		ran.out, "engine: lxc\nid: id\nname: n\\x1b[2J\\x0a\\xff\"\\\\\nstate: stopped\npid: -\nowner: 1000\n"
+			 "cgroup: -\n");
 	with_server(serve_inspect);
 	assert_int_equal(RUN("inspect", "--json", "web"), 0);
 	without_server();
-	assert_json("d", "{\"engine\": \"lxc\", \"id\": \"id\", \"name\": \"n\\u001b[2J\\n\\ufffd\\\"\\\\\", \"state\": \"stopped\", "
+	assert_json("d", "{\"engine\": \"lxc\", \"id\": \"id\", \"name\": \"n\\u001b[2J\\n\\ufffd\\\"\\\\\", "
+			 "\"state\": \"stopped\", "
 			 "\"pid\": null, \"owner\": 1000, \"cgroup\": null}\n");
 }
 
@@ -548,8 +571,9 @@ static void test_programs(void **state)
 	with_server(serve_programs);
 	assert_int_equal(RUN("programs", "--json"), 0);
 	without_server();
-	assert_json("d[\"programs\"]", "[{\"name\": \"blink\", \"usable\": true, \"description\": \"blinks\\u001b\"}, "
-				       "{\"name\": \"broken\", \"usable\": false, \"description\": \"its file is missing\"}]\n");
+	assert_json("d[\"programs\"]",
+		    "[{\"name\": \"blink\", \"usable\": true, \"description\": \"blinks\\u001b\"}, "
+		    "{\"name\": \"broken\", \"usable\": false, \"description\": \"its file is missing\"}]\n");
 }
 
 /* --- Run. The fake server's "program" is the server process itself, with the program's ends of the pipes. */
@@ -570,7 +594,8 @@ static void start_program(int fd, struct program *p)
 	fake_expect(fd, MSG_PROCESS_START, &req);
 	FAKE_CHECK(!get_start_request(&req.body, &m));
 	FAKE_CHECK(m.ipc == ROOT_IPC_PIPES && m.flags == START_STDERR && str_eq(m.label, STR("blink")));
-	FAKE_CHECK(str_eq(m.args, STR("-n\0" "two words\0\0")));
+	FAKE_CHECK(str_eq(m.args, STR("-n\0"
+				      "two words\0\0")));
 	FAKE_CHECK(!pipe(in) && !pipe(out) && !pipe(err));
 	fake_started(fd, req.serial, 5, 77, (int[]){out[0], in[1], err[0]}, 3);
 	(void)close(in[1]);
@@ -623,7 +648,8 @@ static void test_run_cat(void **state)
 	pid = spawn((const char *const[]){"rootctl", BLINK, NULL}, &in, &out, &err);
 	(void)fcntl(in, F_SETFL, O_NONBLOCK);
 	while (got < sizeof(data)) {
-		struct pollfd p[2] = {{.fd = sent < sizeof(data) ? in : -1, .events = POLLOUT}, {.fd = out, .events = POLLIN}};
+		struct pollfd p[2] = {{.fd = sent < sizeof(data) ? in : -1, .events = POLLOUT},
+				      {.fd = out, .events = POLLIN}};
 		ssize_t n;
 
 		assert_true(poll(p, 2, 30000) > 0);
@@ -840,9 +866,9 @@ static void test_run_refused(void **state)
 	static const struct {
 		uint16_t status;
 		int exit_status;
-	} cases[] = {{STATUS_NOT_FOUND, 127}, {STATUS_DENIED, 126},	  {STATUS_BAD_ARGUMENTS, 126}, {STATUS_REFUSED, 126},
-		     {STATUS_NOT_EXECUTABLE, 126}, {STATUS_SETUP_FAILED, 125}, {STATUS_TOO_MANY, 125},	{STATUS_TRY_AGAIN, 125},
-		     {STATUS_TIMED_OUT, 125}};
+	} cases[] = {{STATUS_NOT_FOUND, 127}, {STATUS_DENIED, 126},         {STATUS_BAD_ARGUMENTS, 126},
+		     {STATUS_REFUSED, 126},   {STATUS_NOT_EXECUTABLE, 126}, {STATUS_SETUP_FAILED, 125},
+		     {STATUS_TOO_MANY, 125},  {STATUS_TRY_AGAIN, 125},      {STATUS_TIMED_OUT, 125}};
 	static char longest[ROOT_ARGS_MAX + 1];
 
 	(void)state;
@@ -863,24 +889,15 @@ static void test_run_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_escape),
-		cmocka_unit_test(test_utf8),
-		cmocka_unit_test(test_json_string),
-		cmocka_unit_test(test_usage),
-		cmocka_unit_test(test_no_server),
-		cmocka_unit_test(test_ps),
-		cmocka_unit_test(test_ps_json),
-		cmocka_unit_test(test_ps_of_nothing),
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_programs),
-		cmocka_unit_test(test_run_cat),
-		cmocka_unit_test(test_run_leftovers),
-		cmocka_unit_test(test_run_killed),
-		cmocka_unit_test(test_run_signals),
-		cmocka_unit_test(test_run_second_signal),
-		cmocka_unit_test(test_run_reader_gone),
-		cmocka_unit_test(test_run_server_dies),
+		cmocka_unit_test(test_escape),          cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_json_string),     cmocka_unit_test(test_usage),
+		cmocka_unit_test(test_no_server),       cmocka_unit_test(test_ps),
+		cmocka_unit_test(test_ps_json),         cmocka_unit_test(test_ps_of_nothing),
+		cmocka_unit_test(test_values),          cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_programs),        cmocka_unit_test(test_run_cat),
+		cmocka_unit_test(test_run_leftovers),   cmocka_unit_test(test_run_killed),
+		cmocka_unit_test(test_run_signals),     cmocka_unit_test(test_run_second_signal),
+		cmocka_unit_test(test_run_reader_gone), cmocka_unit_test(test_run_server_dies),
 		cmocka_unit_test(test_run_refused),
 	};
 

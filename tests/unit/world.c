@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "dump.h"
+#include "world.h"
 
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -93,4 +96,67 @@ int dump(char **argv)
 	dump_ids();
 	dump_rest(argv);
 	return 0;
+}
+
+static void be_hostile_signals(void)
+{
+	sigset_t all;
+	int i;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	for (i = 1; i <= 64; i++) {
+		/* SIG_IGN is 1 in the first word on the machines that these tests run on. */
+		uint64_t ignore[16] = {1};
+
+		(void)syscall(SYS_rt_sigaction, i, ignore, NULL, 8);
+	}
+}
+
+static void be_hostile_limits(void)
+{
+	struct rlimit files;
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	(void)getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+	(void)setpriority(PRIO_PROCESS, 0, -5);
+	(void)!write(fd, "100", 3);
+	(void)close(fd);
+}
+
+void be_hostile(bool close_std)
+{
+	const gid_t theirs[] = {1, 2, 3};
+	struct caps c = {0};
+	int i;
+
+	be_hostile_signals();
+	be_hostile_limits();
+	(void)umask(0);
+	(void)!chdir("/tmp");
+	(void)setgroups(3, theirs);
+	(void)setenv("LD_PRELOAD", "/tmp/evil.so", 1);
+	(void)caps_read(&c);
+	(void)caps_set(c.permitted);
+	(void)caps_raise_ambient(CAPS_BIT(CAP_NET_BIND_SERVICE));
+	for (i = 0; i < 300; i++)
+		(void)open("/dev/null", O_RDONLY);
+	for (i = 0; close_std && i < 3; i++)
+		(void)close(i);
+}
+
+void be_the_monitor(bool close_std)
+{
+	static const int needs[] = {CAP_DAC_READ_SEARCH, CAP_KILL,       CAP_SETGID,    CAP_SETUID,
+				    CAP_SETPCAP,         CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_NET_RAW};
+	uint64_t mask = 0;
+	size_t i;
+
+	(void)close_std;
+	for (i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
+		mask |= CAPS_BIT(needs[i]);
+	if (caps_limit_bounding(mask) < 0 || caps_set_final(mask) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		_exit(9);
 }
