@@ -28,7 +28,7 @@ static void lost(struct frontend *f)
 
 		if (slot->parked) {
 			slot->parked->slot = -1;
-			list_prepend(&j->queue, &slot->parked->queue);
+			list_move(j->queue.next, &slot->parked->queue);
 		}
 		*slot = (struct joiner_slot){0};
 	}
@@ -137,7 +137,7 @@ int joiner_link_set(struct frontend *f, int fd)
 
 void joiner_ask(struct frontend *f, struct parked *p)
 {
-	list_append(&f->joiner.queue, &p->queue);
+	list_move(&f->joiner.queue, &p->queue);
 	pump(f);
 }
 

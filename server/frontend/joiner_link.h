@@ -9,7 +9,7 @@
 #define FRONTEND_JOINER_LINK_H
 
 #include "../common/loop.h"
-#include "list.h"
+#include "../common/list.h"
 
 #define JOINER_WINDOW 32
 
@@ -23,7 +23,7 @@ struct joiner_slot {
 
 struct joiner_link {
 	struct source source; /* fd -1: no joiner */
-	struct node queue; /* parked requests that are to be asked */
+	struct list queue; /* parked requests that are to be asked */
 	struct joiner_slot slots[JOINER_WINDOW]; /* token % JOINER_WINDOW */
 	uint64_t next_token;
 };

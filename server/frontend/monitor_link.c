@@ -270,7 +270,7 @@ int monitor_forward(struct session *s, const struct wire_wr *w)
 	o->len = w->len;
 	memcpy(o->record, w->buf, w->len);
 	list_init(&o->node);
-	list_append(&f->monitor.outgoing, &o->node);
+	list_move(&f->monitor.outgoing, &o->node);
 	s->outgoing = o;
 	session_update(s);
 	(void)wait_for_room(f, true);

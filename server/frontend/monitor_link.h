@@ -10,13 +10,13 @@
 
 #include "../common/ipc.h"
 #include "../common/loop.h"
-#include "list.h"
+#include "../common/list.h"
 
 struct frontend;
 struct session;
 
 struct outgoing {
-	struct node node;
+	struct list node;
 	struct session *session;
 	size_t len;
 	uint8_t record[];
@@ -24,7 +24,7 @@ struct outgoing {
 
 struct monitor_link {
 	struct source source;
-	struct node outgoing;
+	struct list outgoing;
 };
 
 /* Takes @fd. 0 or -errno. */

@@ -64,8 +64,8 @@ static struct parked *park(struct frontend *f, struct query *q, const char *wait
 		list_init(&p->session);
 		list_init(&p->queue);
 		/* All wait equally long: the order of arrival is the order of the deadlines. */
-		list_append(&f->park.ages, &p->age);
-		list_append(&q->session->parked, &p->session);
+		list_move(&f->park.ages, &p->age);
+		list_move(&q->session->parked, &p->session);
 		f->park.count++;
 		if (f->park.ages.next == &p->age)
 			arm(f);
@@ -80,7 +80,7 @@ void park_for_index(struct frontend *f, struct query *q)
 	struct parked *p = park(f, q, "the list of containers is not read in yet");
 
 	if (p)
-		list_append(&f->park.for_index, &p->queue);
+		list_move(&f->park.for_index, &p->queue);
 }
 
 void park_for_sync(struct frontend *f, struct query *q)
@@ -89,7 +89,7 @@ void park_for_sync(struct frontend *f, struct query *q)
 
 	if (!p)
 		return;
-	list_append(&f->park.for_sync, &p->queue);
+	list_move(&f->park.for_sync, &p->queue);
 	p->sync = resolver_sync(f);
 }
 
@@ -105,7 +105,7 @@ void park_for_joiner(struct frontend *f, struct query *q, struct record *r)
 
 void park_index_complete(struct frontend *f)
 {
-	struct node ready;
+	struct list ready;
 
 	list_init(&ready);
 	list_move_all(&ready, &f->park.for_index);

@@ -11,7 +11,7 @@
 
 #include "../common/loop.h"
 #include "index.h"
-#include "list.h"
+#include "../common/list.h"
 
 #define PARK_TIMEOUT_MS 5000
 
@@ -32,9 +32,9 @@ struct query {
 
 struct parked {
 	struct query q;
-	struct node age; /* of all, by deadline */
-	struct node session; /* of the session's */
-	struct node queue; /* of what it waits for */
+	struct list age; /* of all, by deadline */
+	struct list session; /* of the session's */
+	struct list queue; /* of what it waits for */
 	const char *waits_for; /* for the answer at the deadline */
 	uint64_t deadline_ms;
 	uint64_t sync; /* waits for this SYNCED */
@@ -44,7 +44,7 @@ struct parked {
 };
 
 struct park {
-	struct node ages, for_index, for_sync;
+	struct list ages, for_index, for_sync;
 	struct timer timer;
 	uint32_t timeout_ms;
 	unsigned count;

@@ -165,7 +165,7 @@ int session_new(struct frontend *f, const struct ipc_session *m, int client)
 		return 0;
 	}
 	s->hello_deadline_ms = loop_now_ms() + f->sessions.hello_timeout_ms;
-	list_append(&f->sessions.hello, &s->hello);
+	list_move(&f->sessions.hello, &s->hello);
 	if (f->sessions.hello.next == &s->hello)
 		arm_hello(f);
 	return 0;

@@ -12,7 +12,7 @@
 #include "../../proto/proto.h"
 #include "../common/ipc.h"
 #include "../common/loop.h"
-#include "list.h"
+#include "../common/list.h"
 
 #define SESSION_BUCKETS 4096
 #define SESSION_HELLO_TIMEOUT_MS 10000
@@ -37,14 +37,14 @@ struct session {
 	bool paused;
 	struct outgoing *outgoing; /* a record that waits for room towards the monitor, or NULL */
 	uint64_t hello_deadline_ms;
-	struct node hello; /* in sessions.hello until hello */
-	struct node parked; /* head of its requests in park */
+	struct list hello; /* in sessions.hello until hello */
+	struct list parked; /* head of its requests in park */
 	struct session *next; /* of its bucket */
 };
 
 struct sessions {
 	struct session *bucket[SESSION_BUCKETS];
-	struct node hello; /* by deadline */
+	struct list hello; /* by deadline */
 	struct timer hello_timer;
 	uint32_t hello_timeout_ms;
 	unsigned count;

@@ -21,7 +21,8 @@
 #define TIMEOUT_MS 20000
 
 struct rig rig;
-/* --- The frontend's index */
+struct ends ends;
+struct ends_index ix;
 
 /* The next record, the resolver working meanwhile if it is in this process. */
 int ends_recv_record(int fd, struct ipc_in *in)
@@ -157,20 +158,6 @@ const struct rig_record *ends_lookup(const char *engine, const char *id)
 			return &ix.records[i];
 	}
 	return &none;
-}
-
-/* --- Containers */
-
-void ends_crun_container(const char *id, const struct rig_child *c)
-{
-	json_t *root = crun_status("debian12-v1/crun-status.json", c, NULL);
-	char name[300];
-
-	(void)snprintf(name, sizeof(name), "crun/%s", id);
-	rig_mkdir(&rig, name);
-	(void)snprintf(name, sizeof(name), "crun/%s/status", id);
-	rig_put_json(&rig, name, root);
-	json_decref(root);
 }
 
 void ends_tree_make(void)

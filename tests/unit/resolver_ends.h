@@ -32,6 +32,5 @@ uint64_t ends_read_until(uint16_t type);
 void ends_sync_index(void);
 /* All zero if there is none. */
 const struct rig_record *ends_lookup(const char *engine, const char *id);
-void ends_crun_container(const char *id, const struct rig_child *c);
 
 #endif

@@ -314,6 +314,19 @@ json_t *crun_status(const char *fixture, const struct rig_child *c, const char *
 	return root;
 }
 
+void rig_crun(const struct rig *g, const char *id, const struct rig_child *c)
+{
+	json_t *root = crun_status("debian12-v1/crun-status.json", c, NULL);
+	char name[300];
+
+	(void)snprintf(name, sizeof(name), "crun/%s", id);
+	if (access(rig_path(g, name), F_OK) < 0)
+		rig_mkdir(g, name);
+	(void)snprintf(name, sizeof(name), "crun/%s/status", id);
+	rig_put_json(g, name, root);
+	json_decref(root);
+}
+
 json_t *runc_state(const char *fixture, const struct rig_child *c, const char *cgroup)
 {
 	json_t *root = rig_fixture(fixture), *paths = json_object_get(root, "cgroup_paths"), *value;

@@ -76,6 +76,8 @@ void child_end(struct rig_child *c); /* and reaped */
 void child_zombie(struct rig_child *c); /* not reaped; child_end() does that */
 /* State files about one. @cgroup NULL: its real one. */
 json_t *crun_status(const char *fixture, const struct rig_child *c, const char *cgroup);
+/* Makes crun/ID/status about it; there may be one before. */
+void rig_crun(const struct rig *g, const char *id, const struct rig_child *c);
 json_t *runc_state(const char *fixture, const struct rig_child *c, const char *cgroup);
 
 #endif

@@ -20,20 +20,6 @@ static const char *const crun_fixtures[] = {"debian12-v1/crun-status.json", "deb
 static const char *const runc_fixtures[] = {"debian12-v1/runc-state.json", "debian12-v2/runc-state.json",
 					    "debian13-v2/runc-state.json"};
 
-/* Makes DIR/ID/status about @c. */
-static void crun_container(const struct rig *g, const char *id, const struct rig_child *c)
-{
-	json_t *root = crun_status(crun_fixtures[0], c, NULL);
-	char name[300];
-
-	(void)snprintf(name, sizeof(name), "crun/%s", id);
-	if (access(rig_path(g, name), F_OK) < 0)
-		rig_mkdir(g, name);
-	(void)snprintf(name, sizeof(name), "crun/%s/status", id);
-	rig_put_json(g, name, root);
-	json_decref(root);
-}
-
 static void assert_running(const struct rig *g, const char *engine, const char *id, const struct rig_child *c)
 {
 	const struct rig_record *r = rig_find(g, engine, id);
@@ -98,7 +84,7 @@ static void what_was_there_before_is_found(void **state)
 
 	child_start(&c);
 	rig_mkdir(g, "crun");
-	crun_container(g, "old", &c);
+	rig_crun(g, "old", &c);
 	(void)rig_engine(g, "crun", "crun");
 	rig_round(g);
 	assert_running(g, "crun", "old", &c);
@@ -113,15 +99,15 @@ static void an_end_is_seen_though_the_file_still_says_running(void **state)
 	child_start(&c);
 	child_start(&d);
 	(void)rig_engine(g, "crun", "crun");
-	crun_container(g, "reaped", &c);
-	crun_container(g, "zombie", &d);
+	rig_crun(g, "reaped", &c);
+	rig_crun(g, "zombie", &d);
 	rig_round(g);
 	child_end(&c);
 	child_zombie(&d);
 	rig_round(g);
 	assert_stopped(g, "crun", "reaped");
 	assert_stopped(g, "crun", "zombie");
-	crun_container(g, "zombie", &d); /* written again: still a zombie */
+	rig_crun(g, "zombie", &d); /* written again: still a zombie */
 	rig_round(g);
 	assert_stopped(g, "crun", "zombie");
 	child_end(&d);
@@ -137,9 +123,9 @@ static void another_process_with_that_pid_is_not_it(void **state)
 	(void)rig_engine(g, "crun", "crun");
 	(void)rig_engine(g, "runc", "runc");
 	stale.start_ticks = c.start_ticks - 1;
-	crun_container(g, "earlier", &stale);
+	rig_crun(g, "earlier", &stale);
 	stale.start_ticks = c.start_ticks + 1;
-	crun_container(g, "later", &stale);
+	rig_crun(g, "later", &stale);
 	rig_mkdir(g, "runc/earlier2");
 	{
 		json_t *root = runc_state(runc_fixtures[0], &stale, NULL);
@@ -194,7 +180,7 @@ static void created_until_the_fifo_is_gone(void **state)
 	(void)rig_engine(g, "crun", "crun");
 	rig_mkdir(g, "crun/a");
 	assert_int_equal(mkfifo(rig_path(g, "crun/a/exec.fifo"), 0600), 0);
-	crun_container(g, "a", &c);
+	rig_crun(g, "a", &c);
 	rig_round(g);
 	assert_int_equal(rig_find(g, "crun", "a")->state, ROOT_CONTAINER_CREATED);
 	assert_int_equal(rig_find(g, "crun", "a")->pid, c.pid);
@@ -294,8 +280,8 @@ static void the_hosts_init_is_nobodys_container(void **state)
 	struct rig_child one = {.pid = 1, .cgroup = "/"}, zero = {.pid = 0, .cgroup = "/"};
 
 	(void)rig_engine(g, "crun", "crun");
-	crun_container(g, "one", &one);
-	crun_container(g, "zero", &zero);
+	rig_crun(g, "one", &one);
+	rig_crun(g, "zero", &zero);
 	rig_round(g);
 	assert_stopped(g, "crun", "one");
 	assert_stopped(g, "crun", "zero");
@@ -308,8 +294,8 @@ static void what_is_no_file_is_not_read(void **state)
 
 	child_start(&c);
 	(void)rig_engine(g, "crun", "crun");
-	crun_container(g, "a", &c);
-	crun_container(g, "good", &c);
+	rig_crun(g, "a", &c);
+	rig_crun(g, "good", &c);
 	rig_round(g);
 	for (int kind = 0; kind < 4; kind++) {
 		const char *path = rig_path(g, "crun/a/status");
@@ -366,12 +352,12 @@ static void only_directories_with_decent_names_are_containers(void **state)
 
 	child_start(&c);
 	(void)rig_engine(g, "crun", "crun");
-	crun_container(g, "good", &c);
-	crun_container(g, ".hidden", &c);
+	rig_crun(g, "good", &c);
+	rig_crun(g, ".hidden", &c);
 	assert_int_equal(symlink("good", rig_path(g, "crun/link")), 0);
 	rig_put(g, "crun/file", "", 0);
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
-		crun_container(g, odd[i], &c);
+		rig_crun(g, odd[i], &c);
 	rig_round(g);
 	assert_int_equal(g->nrecords, 1 + sizeof(odd) / sizeof(odd[0]));
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
@@ -388,7 +374,7 @@ static void the_same_name_again_is_another_container(void **state)
 	child_start(&c);
 	child_start(&d);
 	(void)rig_engine(g, "crun", "crun");
-	crun_container(g, "a", &c);
+	rig_crun(g, "a", &c);
 	rig_round(g);
 	rid = rig_find(g, "crun", "a")->rid;
 	/* Deleted and made anew between two looks; the new one is not written yet. */
@@ -396,13 +382,13 @@ static void the_same_name_again_is_another_container(void **state)
 	rig_mkdir(g, "crun/a");
 	rig_round(g);
 	assert_int_equal(g->nrecords, 0);
-	crun_container(g, "a", &d);
+	rig_crun(g, "a", &d);
 	rig_round(g);
 	assert_running(g, "crun", "a", &d);
 	assert_true(rig_find(g, "crun", "a")->rid > rid);
 	/* Moved away, another in its place, in one go. */
 	assert_int_equal(rename(rig_path(g, "crun/a"), rig_path(g, "crun/b")), 0);
-	crun_container(g, "a", &c);
+	rig_crun(g, "a", &c);
 	rig_round(g);
 	assert_running(g, "crun", "a", &c);
 	assert_running(g, "crun", "b", &d);
@@ -427,10 +413,10 @@ static void a_new_process_in_the_same_directory(void **state)
 	child_start(&c);
 	child_start(&d);
 	(void)rig_engine(g, "crun", "crun");
-	crun_container(g, "a", &c);
+	rig_crun(g, "a", &c);
 	rig_round(g);
 	rid = rig_find(g, "crun", "a")->rid;
-	crun_container(g, "a", &d);
+	rig_crun(g, "a", &d);
 	child_end(&c);
 	rig_round(g);
 	assert_running(g, "crun", "a", &d);
@@ -446,14 +432,14 @@ static void lost_events_are_made_up_for(void **state)
 
 	child_start(&c);
 	child_start(&e);
-	crun_container(g, "stays", &c);
-	crun_container(g, "goes", &c);
-	crun_container(g, "replaced", &c);
+	rig_crun(g, "stays", &c);
+	rig_crun(g, "goes", &c);
+	rig_crun(g, "replaced", &c);
 	rig_round(g);
 	rig_rmtree(g, "crun/goes");
 	rig_rmtree(g, "crun/replaced");
-	crun_container(g, "replaced", &e);
-	crun_container(g, "new", &e);
+	rig_crun(g, "replaced", &e);
+	rig_crun(g, "new", &e);
 	while (read(g->watch.fd, (char[65536]){0}, 65536) > 0) /* the events are lost */
 		;
 	d->engine->rescan(d);
@@ -463,7 +449,7 @@ static void lost_events_are_made_up_for(void **state)
 	assert_running(g, "crun", "replaced", &e);
 	assert_running(g, "crun", "new", &e);
 	/* And all are watched. */
-	crun_container(g, "replaced", &c);
+	rig_crun(g, "replaced", &c);
 	rig_round(g);
 	assert_running(g, "crun", "replaced", &c);
 	child_end(&c);
@@ -481,7 +467,7 @@ static void many_containers(void **state)
 	(void)rig_engine(g, "crun", "crun");
 	for (int i = 0; i < 2000; i++) {
 		(void)snprintf(name, sizeof(name), "c%d", i);
-		crun_container(g, name, &c);
+		rig_crun(g, name, &c);
 		if (i % 500 == 0)
 			rig_round(g);
 	}

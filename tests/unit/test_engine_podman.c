@@ -39,19 +39,6 @@ static void open_graph(struct rig *g)
 	rig_mkdir(g, "graph/overlay-containers");
 }
 
-static void crun_run(const struct rig *g, const char *id, const struct rig_child *c)
-{
-	json_t *root = crun_status("debian12-v1/crun-status.json", c, NULL);
-	char name[200];
-
-	(void)snprintf(name, sizeof(name), "crun/%s", id);
-	if (access(rig_path(g, name), F_OK) < 0)
-		rig_mkdir(g, name);
-	(void)snprintf(name, sizeof(name), "crun/%s/status", id);
-	rig_put_json(g, name, root);
-	json_decref(root);
-}
-
 static void assert_record(const struct rig *g, const char *engine, const char *id, const char *name, uint32_t state)
 {
 	const struct rig_record *r = rig_find(g, engine, id);
@@ -95,7 +82,7 @@ static void the_name_absorbs_the_run(void **state)
 	open_graph(g);
 	(void)rig_engine(g, "crun", "crun");
 	(void)rig_engine(g, "runc", "runc");
-	crun_run(g, ID4, &c);
+	rig_crun(g, ID4, &c);
 	rig_round(g);
 	assert_record(g, "crun", ID4, ID4, ROOT_CONTAINER_RUNNING); /* nobody lists it */
 	rid = rig_find(g, "crun", ID4)->rid;
@@ -127,7 +114,7 @@ static void a_rename_keeps_everything_else(void **state)
 	open_graph(g);
 	(void)rig_engine(g, "crun", "crun");
 	put_list(g, "[{\"id\":\"" ID4 "\",\"names\":[\"web\"]}]");
-	crun_run(g, ID4, &c);
+	rig_crun(g, ID4, &c);
 	rig_round(g);
 	rid = rig_find(g, "podman", ID4)->rid;
 	put_list(g, "[{\"id\":\"" ID4 "\",\"names\":[\"db\"]}]");
@@ -152,7 +139,7 @@ static void a_restart_is_the_same_container_with_another_process(void **state)
 	open_graph(g);
 	(void)rig_engine(g, "crun", "crun");
 	put_list(g, "[{\"id\":\"" ID4 "\",\"names\":[\"web\"]}]");
-	crun_run(g, ID4, &c);
+	rig_crun(g, ID4, &c);
 	rig_round(g);
 	rid = rig_find(g, "podman", ID4)->rid;
 	child_end(&c);
@@ -161,7 +148,7 @@ static void a_restart_is_the_same_container_with_another_process(void **state)
 	rig_rmtree(g, "crun/" ID4);
 	rig_round(g);
 	assert_record(g, "podman", ID4, "web", ROOT_CONTAINER_STOPPED);
-	crun_run(g, ID4, &d);
+	rig_crun(g, ID4, &d);
 	rig_round(g);
 	assert_record(g, "podman", ID4, "web", ROOT_CONTAINER_RUNNING);
 	assert_int_equal(rig_find(g, "podman", ID4)->pid, d.pid);
@@ -183,7 +170,7 @@ static void a_stale_run_does_not_hide_a_live_one(void **state)
 	(void)rig_engine(g, "crun", "crun");
 	(void)rig_engine(g, "runc", "runc");
 	put_list(g, "[{\"id\":\"" ID4 "\",\"names\":[\"web\"]}]");
-	crun_run(g, ID4, &dead);
+	rig_crun(g, ID4, &dead);
 	rig_mkdir(g, "runc/" ID4);
 	root = runc_state("debian12-v1/runc-state.json", &c, NULL);
 	rig_put_json(g, "runc/" ID4 "/state.json", root);

@@ -95,12 +95,12 @@ static void the_index_is_told_whole_and_then_its_changes(void **state)
 	(void)state;
 	child_start(&c);
 	child_start(&d);
-	ends_crun_container("one", &c);
+	rig_crun(&rig, "one", &c);
 	ends_send_peer(IPC_PEER_FRONTEND);
 	(void)ends_read_until(IPC_INDEX_END);
 	assert_int_equal(ix.n, 1);
 	assert_int_equal(ends_lookup("crun", "one")->pid, c.pid);
-	ends_crun_container("two", &d);
+	rig_crun(&rig, "two", &d);
 	ends_sync_index();
 	assert_int_equal(ix.n, 2);
 	assert_int_equal(ends_lookup("crun", "two")->state, ROOT_CONTAINER_RUNNING);
@@ -129,7 +129,7 @@ static void without_a_frontend_it_goes_on(void **state)
 	ends_send_peer(IPC_PEER_FRONTEND);
 	(void)ends_read_until(IPC_INDEX_END);
 	close_fd(&ends.frontend);
-	ends_crun_container("one", &c);
+	rig_crun(&rig, "one", &c);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(resolver_once(r, 10), 0);
 	assert_false(r->loop.stop);

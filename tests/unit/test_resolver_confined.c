@@ -123,7 +123,7 @@ static void confined_it_sees_what_there_is(void **state)
 	(void)state;
 	NEEDS_ROOT;
 	child_start(&c);
-	ends_crun_container("one", &c);
+	rig_crun(&rig, "one", &c);
 	ends_sync_index();
 	assert_int_equal(ends_lookup("crun", "one")->pid, c.pid);
 	assert_int_equal(ends_lookup("crun", "one")->state, ROOT_CONTAINER_RUNNING);

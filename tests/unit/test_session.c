@@ -324,7 +324,7 @@ static void test_monitor_that_does_not_read(void **unused)
 			rig_send(&rig, fd[i], NULL, 0);
 		}
 	}
-	for (struct node *n = rig.f.monitor.outgoing.next; n != &rig.f.monitor.outgoing; n = n->next)
+	for (struct list *n = rig.f.monitor.outgoing.next; n != &rig.f.monitor.outgoing; n = n->next)
 		held++;
 	assert_in_range(held, CLIENTS / 2, CLIENTS); /* one each */
 	client_ask(&rig, rig.client, MSG_CONTAINER_PID, 1, "web");
