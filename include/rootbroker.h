@@ -205,7 +205,8 @@ int rootContainerGet(int fd, const char *name, int namelen, struct root_containe
  * @cursor:	0 to begin with; moved on success
  * @records:	array of @count records, each @recordsize bytes long
  *
- * Containers that live through the whole listing appear exactly once. Call until it returns 0.
+ * Containers that live through the whole listing appear exactly once; if the server restarts meanwhile, some may appear
+ * twice, but none is left out. Call until it returns 0.
  *
  * Return: how many records were filled, 0 at the end; or
  *	-EINVAL		an argument is NULL, @flags is not 0, or @count is less than 1

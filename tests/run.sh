@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# run.sh [--unit] [--integration] [--only PATTERN]: the tests of a build (B, or build/), one after the other.
+# run.sh [--unit] [--integration] [--only PATTERN] [BUILD...]: the tests of each build (B, or build/), one after the other.
 #
 # A test is a program that speaks TAP on standard output. Points are counted; a test that dies, runs out of time or has
 # no plan or another than its points counts as a failure. The last line is "N passed, N failed, N skipped".
@@ -8,10 +8,9 @@ set -euo pipefail
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 ROOT=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
-B=$(realpath -m "${B:-$ROOT/build}")
 export B CMOCKA_MESSAGE_OUTPUT=TAP
 
-unit=0 integration=0 pattern=
+unit=0 integration=0 pattern='' builds=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--unit) unit=1 ;;
@@ -20,14 +19,16 @@ while [ $# -gt 0 ]; do
 		pattern=${2:?--only needs a pattern}
 		shift
 		;;
-	*)
-		echo "usage: run.sh [--unit] [--integration] [--only PATTERN]" >&2
+	-*)
+		echo "usage: run.sh [--unit] [--integration] [--only PATTERN] [BUILD...]" >&2
 		exit 2
 		;;
+	*) builds+=("$1") ;;
 	esac
 	shift
 done
 [ $unit$integration != 00 ] || unit=1 integration=1
+[ ${#builds[@]} != 0 ] || builds=("${B:-$ROOT/build}")
 
 passed=0 failed=0 skipped=0
 out=$(mktemp)
@@ -66,14 +67,17 @@ run() { # run NAME SECONDS CMD...
 	count "$name" $rc $((SECONDS - begin))
 }
 
-if [ $unit = 1 ]; then
+run_unit() {
+	local test
 	for test in "$B"/tests/test_*; do
 		case $test in *.[od] | *'*') continue ;; esac
 		if [ ! -x "$test" ] || [ ! -f "$test" ]; then continue; fi
 		run "unit/${test##*/}" 300 "$test"
 	done
-fi
-if [ $integration = 1 ]; then
+}
+
+run_integration() {
+	local test name
 	for test in "$ROOT"/tests/integration/*.sh; do
 		name=${test##*/}
 		if [ "$(id -u)" != 0 ]; then
@@ -84,11 +88,19 @@ if [ $integration = 1 ]; then
 		fi
 		run "integration/${name%.sh}" 600 bash "$test"
 	done
-fi
-
-[ $((passed + failed + skipped)) -gt 0 ] || {
-	echo "run.sh: no test matches; is $B built?"
-	failed=1
 }
+
+for B in "${builds[@]}"; do
+	B=$(realpath -m "$B")
+	counted=$((passed + failed + skipped))
+	[ ${#builds[@]} = 1 ] || echo "== ${B##*/}"
+	[ $unit = 0 ] || run_unit
+	[ $integration = 0 ] || run_integration
+	[ $((passed + failed + skipped)) != $counted ] || {
+		echo "run.sh: no test matches; is $B built?"
+		failed=$((failed + 1))
+	}
+done
+
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

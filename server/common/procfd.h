@@ -27,15 +27,15 @@ int procfd_signal(int pidfd, int signo);
  * @proc is an open descriptor of /proc (or of a fixture). Reads of a process that is gone are -ESRCH.
  */
 struct proc_stat {
-	char state;		/* R S D T Z X ... */
+	char state; /* R S D T Z X ... */
 	pid_t ppid;
-	uint64_t start_ticks;	/* field 22 */
+	uint64_t start_ticks; /* field 22 */
 };
 int proc_read_stat(int proc, pid_t pid, struct proc_stat *ret);
 
 /* The ids and capability sets that /proc/PID/status shows. */
 struct proc_status {
-	uid_t uid[4];		/* real, effective, saved, file system */
+	uid_t uid[4]; /* real, effective, saved, file system */
 	gid_t gid[4];
 	uint64_t inheritable, permitted, effective, bounding, ambient;
 	int no_new_privs, seccomp;

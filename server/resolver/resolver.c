@@ -195,6 +195,8 @@ int resolver_init(struct resolver *r, int monitor_fd)
 	if (e == 0)
 		e = table_init(&r->table, &r->sink);
 	r->table.ended = on_init_ended;
+	/* Above all that an earlier resolver gave out: a listing that goes on under this one misses nothing. */
+	r->table.last_rid = loop_now_ms() << 20;
 	r->asker = (struct lxc_asker){.loop = &r->loop, .send = monitor_ask};
 	r->ctx = (struct engine_ctx){
 		.loop = &r->loop,

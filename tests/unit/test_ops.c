@@ -133,12 +133,9 @@ static const struct allowed {
 	uint16_t type;
 	const char *calls; /* of the programs module */
 } allowed[] = {
-	{CONFINED_FRONTEND, IPC_START, "start"},
-	{CONFINED_FRONTEND, IPC_WAIT, "wait"},
-	{CONFINED_FRONTEND, IPC_ACK, "ack"},
-	{CONFINED_FRONTEND, IPC_TERMINATE, "terminate"},
-	{CONFINED_FRONTEND, IPC_CANCEL, "cancel"},
-	{CONFINED_FRONTEND, IPC_PROGRAM_LIST_REQ, "list"},
+	{CONFINED_FRONTEND, IPC_START, "start"},   {CONFINED_FRONTEND, IPC_WAIT, "wait"},
+	{CONFINED_FRONTEND, IPC_ACK, "ack"},       {CONFINED_FRONTEND, IPC_TERMINATE, "terminate"},
+	{CONFINED_FRONTEND, IPC_CANCEL, "cancel"}, {CONFINED_FRONTEND, IPC_PROGRAM_LIST_REQ, "list"},
 	{CONFINED_RESOLVER, IPC_LXC_ASK, NULL},
 };
 #define ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
