@@ -63,6 +63,18 @@ wait $impostor || :
 lxc_start "$n"
 told lxc "$n" "started, with the impostor gone"
 
+lxc_stop "$n"
+lxc_rename "$n" "$n-renamed"
+told_error unknown "$n" "renamed, its old name"
+told_error stopped "$n-renamed" "renamed, its new name"
+lxc_start "$n-renamed"
+told lxc "$n-renamed" "renamed and started"
+lxc_stop "$n-renamed"
+lxc_rename "$n-renamed" "$n"
+lxc_start "$n"
+sleep 0.05
+told lxc "$n" "50 ms after it was renamed back and started"
+
 lxc_down "$n"
 told_error unknown "$n" "removed"
 lxc_down "$LAB_ID-before"

@@ -142,6 +142,8 @@ lxc_up() {
 }
 
 lxc_stop() { lxc-stop -n "$1" -k; }
+# A stopped one; lxc-copy moves the root file system with rsync.
+lxc_rename() { lxc-copy -R -n "$1" -N "$2"; }
 lxc_restart() { lxc_stop "$1" && lxc_start "$1"; }
 lxc_down() {
 	lxc_stop "$1" 2>/dev/null || :

@@ -34,6 +34,7 @@ check netavark             netavark            netavark             netavark
 check cmd:newuidmap        uidmap              shadow-utils         shadow-uidmap
 check cmd:lxc-start        lxc                 lxc                  lxc
 check cmd:lxc-info         lxc                 lxc                  lxc
+check cmd:rsync            rsync               rsync                rsync
 check cmd:mandoc           mandoc              mandoc               mandoc
 check cmd:clang-format     clang-format        clang-tools-extra    clang-extra-tools
 check cmd:shellcheck       shellcheck          ShellCheck           shellcheck
