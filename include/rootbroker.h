@@ -147,7 +147,7 @@ int rootErrDetail(int fd, char *buffer, int buflen);
 /*
  * Containers. A container is named by its full id, its name or a unique prefix of its id (4 bytes or
  * more unless the server is configured otherwise), tried in this order over all engines; "engine:name"
- * asks one engine only. @name need not be NUL-terminated; @namelen is its length, 1 to ROOT_NAME_MAX.
+ * asks one engine only. An id that is the container's name as well, as LXC's are, has no prefixes. @name need not be NUL-terminated; @namelen is its length, 1 to ROOT_NAME_MAX.
  *
  * Each of the four lookups below fails with
  *	-EINVAL		@name is NULL, empty, too long or contains NUL; @buffer is NULL

@@ -129,6 +129,7 @@ static struct engine_index *add_engine(struct index *ix, struct str name)
 		return NULL;
 	e->ids.by = INDEX_BY_ID;
 	e->names.by = INDEX_BY_NAME;
+	e->prefixes.by = INDEX_BY_ID;
 	ix->nengines++;
 	return e;
 }
@@ -151,6 +152,7 @@ void index_clear(struct index *ix)
 	for (unsigned i = 0; i < ix->nengines; i++) {
 		empty(&ix->engines[i].ids);
 		empty(&ix->engines[i].names);
+		empty(&ix->engines[i].prefixes);
 	}
 }
 
@@ -241,7 +243,8 @@ int index_put(struct index *ix, const struct container_record *m, int pidfd)
 	(void)index_remove(ix, m->rid); /* an old version is gone in any case: no answer is better than a wrong one */
 	if (ix->rids.n >= INDEX_RECORDS_MAX)
 		return -ENOSPC;
-	if (make_room(&ix->rids) < 0 || make_room(&e->ids) < 0 || make_room(&e->names) < 0)
+	if (make_room(&ix->rids) < 0 || make_room(&e->ids) < 0 || make_room(&e->names) < 0 ||
+	    make_room(&e->prefixes) < 0)
 		return -ENOMEM;
 	r = record_new(m, e, fd);
 	if (!r)
@@ -251,6 +254,8 @@ int index_put(struct index *ix, const struct container_record *m, int pidfd)
 	insert(&e->ids, r);
 	if (r->name.len)
 		insert(&e->names, r);
+	if (!str_eq(r->id, r->name))
+		insert(&e->prefixes, r);
 	return 0;
 }
 
@@ -265,6 +270,7 @@ int index_remove(struct index *ix, uint64_t rid)
 			continue;
 		take_out(&ix->engines[i].ids, r);
 		take_out(&ix->engines[i].names, r);
+		take_out(&ix->engines[i].prefixes, r);
 	}
 	take_out(&ix->rids, r);
 	record_unref(r);
@@ -293,23 +299,21 @@ static void collect(const struct index *ix, const struct engine_index *e, const 
 static struct index_match resolve(const struct index *ix, const struct engine_index *only, struct str key,
 				  size_t prefix_min)
 {
-	static const struct {
-		enum index_key by;
-		bool prefix;
-	} steps[] = {{INDEX_BY_ID, false}, {INDEX_BY_NAME, false}, {INDEX_BY_ID, true}};
+	enum { BY_ID, BY_NAME, BY_PREFIX, STEPS };
 	struct index_match m = {0};
 
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !m.count; i++) {
-		if (!key.len || (steps[i].prefix && key.len < prefix_min))
+	for (int step = BY_ID; step < STEPS && !m.count; step++) {
+		m.by_prefix = step == BY_PREFIX;
+		if (!key.len || (m.by_prefix && key.len < prefix_min))
 			break;
 		for (unsigned n = 0; n < ix->nengines; n++) {
 			const struct engine_index *e = &ix->engines[n];
-			struct probe p = {.key = key, .prefix = steps[i].prefix};
+			const struct sorted *s = step == BY_ID ? &e->ids : step == BY_NAME ? &e->names : &e->prefixes;
+			struct probe p = {.key = key, .prefix = m.by_prefix};
 
 			if (!only || only == e)
-				collect(ix, e, steps[i].by == INDEX_BY_ID ? &e->ids : &e->names, p, &m);
+				collect(ix, e, s, p, &m);
 		}
-		m.by_prefix = steps[i].prefix;
 	}
 	return m;
 }

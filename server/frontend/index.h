@@ -41,7 +41,7 @@ struct sorted {
 
 struct engine_index {
 	char name[ROOT_ENGINE_MAX + 1];
-	struct sorted ids, names;
+	struct sorted ids, names, prefixes; /* the last: ids that are not the name at the same time */
 };
 
 struct index {
@@ -71,7 +71,8 @@ struct index_match {
 };
 
 /*
- * Exact id, then exact name, then prefix of an id (of @prefix_min bytes at least), over all engines. "engine:rest"
+ * Exact id, then exact name, then prefix of an id (of @prefix_min bytes at least), over all engines. An id that is the
+ * container's name as well has no prefixes: "web-1", which is gone, must not become "web-10". "engine:rest"
  * looks for rest in this engine; a container whose whole id or name is "engine:rest" is found too, and if both
  * exist neither is preferred.
  */

@@ -49,14 +49,11 @@ for rt in crun runc; do
 	told_error unknown waiting "$rt: stopped, then removed"
 
 	oci_up $rt prefix-one
-	told $rt prefix-one "$rt: a unique prefix of the id" pref
-	told_error unknown pre "$rt: a prefix below the shortest allowed"
-	oci_up $rt prefix-two
-	told_error ambiguous prefix "$rt: a prefix of two ids"
-	told $rt prefix-two "$rt: an id exactly, though another begins likewise" prefix-two
+	oci_up $rt prefix
+	told $rt prefix "$rt: an id exactly, though another begins likewise"
+	"${rt}_down" prefix
+	told_error unknown prefix "$rt: a name has no prefixes: its neighbour is not taken for it"
 	"${rt}_down" prefix-one
-	told $rt prefix-two "$rt: the prefix is unique again" prefix
-	"${rt}_down" prefix-two
 	"${rt}_down" web
 done
 

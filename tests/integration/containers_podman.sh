@@ -24,6 +24,8 @@ for rt in crun runc; do
 	told podman web "$rt: 50 ms after it was created again under its old name"
 	told podman web "$rt: by its full id" "$id"
 	told podman web "$rt: by 12 bytes of its id" "${id:0:12}"
+	told podman web "$rt: by 4 bytes of its id" "${id:0:4}"
+	told_error unknown "${id:0:3}" "$rt: by fewer bytes than count"
 	told podman web "$rt: narrowed to its engine" podman:web
 	is "$(ps_count "$(engine_pid podman web)")" 1 "$rt: it is one container, though podman and $rt both know it"
 

@@ -114,6 +114,24 @@ static void test_prefix_limits(void **state)
 	assert_int_equal(find("podman:dead", 4).count, 1);
 }
 
+/* LXC and the run directories: what is a name has no prefixes, or a container that is gone would become its neighbour. */
+static void test_names_have_no_prefixes(void **state)
+{
+	(void)state;
+	assert_int_equal(put(1, "lxc", "web-10", "web-10"), 0);
+	assert_int_equal(put(2, "podman", "web-1234", "shop"), 0);
+	assert_int_equal(found("web-10"), 1);
+	assert_int_equal(found("web-1"), 2);
+	assert_int_equal(found("lxc:web-1"), 0);
+	/* And the other way round when it gets, or loses, a name of its own. */
+	assert_int_equal(put(2, "podman", "web-1234", "web-1234"), 0);
+	assert_int_equal(found("web-1"), 0);
+	assert_int_equal(put(1, "lxc", "web-10", ""), 0);
+	assert_int_equal(found("web-1"), 1);
+	assert_int_equal(index_remove(&ix, 1), 0);
+	assert_int_equal(found("web-1"), 0);
+}
+
 static void test_engine_narrows(void **state)
 {
 	struct index_match m;
@@ -374,7 +392,7 @@ static long naive_pass(const char *engine, const char *key, int step)
 		const struct naive *n = &naive[i];
 		bool fits = step == 0   ? !strcmp(n->id, key)
 			    : step == 1 ? !strcmp(n->name, key)
-					: !strncmp(n->id, key, strlen(key));
+					: !strncmp(n->id, key, strlen(key)) && strcmp(n->id, n->name);
 
 		if (n->rid && fits && (!engine || !strcmp(engine, n->engine)))
 			result = result ? -1 : (long)n->rid;
@@ -471,6 +489,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_prefix_limits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_names_have_no_prefixes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_engine_narrows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_colon_in_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_same_id_twice, setup, teardown),

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,6 +53,8 @@ static struct client connect_as(int (*become)(void))
 		_exit(0);
 	}
 	(void)close(gate[1]);
+	/* One that could not become what the test is about will never come. */
+	assert_int_equal(poll(&(struct pollfd){.fd = c.listener, .events = POLLIN}, 1, 10000), 1);
 	c.fd = accept4(c.listener, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(c.fd >= 0);
 	return c;
