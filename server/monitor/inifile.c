@@ -145,9 +145,11 @@ static FILE *open_file(struct inifile *f)
 	autoclose int fd = -1;
 	struct stat st;
 	FILE *stream;
+	int r;
 
-	if (config_check_owned(f->path, why, sizeof(why)) < 0) {
-		inifile_refuse(f, 0, "%s", why);
+	r = config_check_owned(f->path, why, sizeof(why));
+	if (r < 0) {
+		inifile_refuse(f, 0, "%s", r == -ENOENT ? "there is no such file: create it, or name another one" : why);
 		return NULL;
 	}
 	fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

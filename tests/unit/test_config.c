@@ -311,7 +311,7 @@ static void a_file_that_others_can_write_is_not_read(void **state)
 	assert_non_null(strstr(error, "can be written by its group: chmod go-w"));
 	(void)unlink(tree_path("rb.conf"));
 	assert_true(config_load(tree_path("rb.conf"), &c, error, sizeof(error)) < 0);
-	assert_non_null(strstr(error, "No such file"));
+	assert_non_null(strstr(error, "no such file"));
 	tree_dir("rb.conf", 0755);
 	assert_true(config_load(tree_path("rb.conf"), &c, error, sizeof(error)) < 0);
 	assert_non_null(strstr(error, "not a file"));
