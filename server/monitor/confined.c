@@ -39,6 +39,7 @@ static void hang_up(struct confined *c)
 	loop_del(c->env->loop, &c->channel);
 	close_fd(&c->channel.fd);
 	outbox_clear(&c->out);
+	c->refused = false;
 	timer_cancel(c->env->loop, &c->stuck);
 	timer_cancel(c->env->loop, &c->timer);
 	c->state = CONFINED_ENDING;
@@ -162,7 +163,7 @@ static void ask_for(struct confined *c)
 {
 	uint32_t events = outbox_high(&c->out) ? 0 : EPOLLIN;
 
-	if (!outbox_empty(&c->out))
+	if (!outbox_empty(&c->out) || c->refused)
 		events |= EPOLLOUT;
 	(void)loop_mod(c->env->loop, &c->channel, events);
 }
@@ -177,10 +178,12 @@ static void flush(struct confined *c)
 		confined_kill(c, "cannot be reached");
 		return;
 	}
-	if (r == 0)
+	if (r == 0) {
+		c->refused = false;
 		timer_cancel(c->env->loop, &c->stuck);
-	else if (c->out.bytes != before)
+	} else if (c->out.bytes != before) {
 		timer_set(c->env->loop, &c->stuck, c->env->stuck_ms);
+	}
 	ask_for(c);
 	if (r == 0)
 		c->env->events->drained(c);
@@ -247,7 +250,8 @@ int confined_try(struct confined *c, const struct wire_wr *w, const int *fds, in
 	if (r == -EAGAIN) {
 		if (!c->stuck.deadline_ms)
 			timer_set(c->env->loop, &c->stuck, c->env->stuck_ms);
-		(void)loop_mod(c->env->loop, &c->channel, c->channel.events | EPOLLOUT);
+		c->refused = true;
+		ask_for(c);
 	}
 	return r;
 }

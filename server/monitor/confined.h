@@ -66,6 +66,7 @@ struct confined {
 	uint64_t started_ms;
 	uint64_t delay_ms; /* before the next restart but one */
 	uint32_t failures; /* ends in a row before READY */
+	bool refused; /* by confined_try(): drained() is owed */
 	bool excused; /* its end is expected: no delay, no alarm */
 	bool stopped; /* not to be started again */
 };

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -361,6 +362,36 @@ static void try_never_queues(void **state)
 	finish();
 }
 
+/* Room for one record is not yet the room that the kernel reports: what is sent in between must not call that report off. */
+static void whoever_was_refused_is_told_although_others_fit(void **state)
+{
+	struct pollfd room = {.events = POLLOUT};
+	uint8_t buf[4096];
+	struct wire_wr w;
+	int r = 0;
+
+	(void)state;
+	NEEDS_TREE();
+	begin(CONFINED_FRONTEND, "good");
+	wire_wr_init(&w, buf, sizeof(buf));
+	wire_put_header(&w, IPC_SESSION_END, 0);
+	w.len = sizeof(buf);
+	until(&t.ready, 1);
+	assert_int_equal(kill(t.c.pid, SIGSTOP), 0);
+	for (int i = 0; i < 2000 && r == 0; i++)
+		r = confined_try(&t.c, &w, NULL, 0);
+	assert_int_equal(r, -EAGAIN);
+	assert_int_equal(kill(t.c.pid, SIGCONT), 0);
+	room.fd = t.c.channel.fd;
+	assert_int_equal(poll(&room, 1, 10000), 1);
+	send_record(IPC_SESSION_END, 0);
+	assert_true(outbox_empty(&t.c.out));
+	until(&t.drained, 1);
+	assert_int_equal(t.c.channel.events, EPOLLIN);
+	assert_int_equal(t.c.stuck.deadline_ms, 0);
+	finish();
+}
+
 static void it_is_started_again_and_again(void **state)
 {
 	(void)state;
@@ -477,6 +508,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(whoever_does_not_read_is_killed),
 		cmocka_unit_test(what_does_not_fit_at_once_is_sent_in_order),
 		cmocka_unit_test(try_never_queues),
+		cmocka_unit_test(whoever_was_refused_is_told_although_others_fit),
 		cmocka_unit_test(it_is_started_again_and_again),
 		cmocka_unit_test(it_is_started_again_when_it_was_killed),
 		cmocka_unit_test(a_reload_is_no_failure),
