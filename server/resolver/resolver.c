@@ -70,7 +70,8 @@ static void catch_up(struct resolver *r)
 		drain(r);
 	}
 	settle(r);
-	if (!r->end_due && r->nsyncs == 0)
+	/* What is in a directory that has just appeared is for the next resolver to read: until then, no answer is a whole one. */
+	if (r->loop.stop || (!r->end_due && r->nsyncs == 0))
 		return;
 	if (lxc_asker_busy(&r->asker) && !r->late) {
 		if (r->deadline.deadline_ms == 0)

@@ -286,6 +286,23 @@ static void a_root_that_appears_means_start_me_again(void **state)
 	assert_ends(r, EX_ROOTS);
 }
 
+/* Whoever asks for what is in there must not be told that it is not: the next resolver knows. */
+static void a_root_that_appears_is_no_answer_to_a_sync(void **state)
+{
+	struct resolver *r = *state;
+	struct pollfd p;
+
+	rig_mkdir(&rig, "not");
+	ends_send_peer(IPC_PEER_FRONTEND);
+	(void)ends_read_until(IPC_INDEX_END);
+	ends_sync_index();
+	rig_mkdir(&rig, "not/yet");
+	ends_send_token(ends.frontend, IPC_SYNC, 99);
+	assert_ends(r, EX_ROOTS);
+	p = (struct pollfd){.fd = ends.frontend, .events = POLLIN};
+	assert_int_equal(poll(&p, 1, 0), 0);
+}
+
 static void a_root_that_goes_means_start_me_again(void **state)
 {
 	struct resolver *r = *state;
@@ -338,6 +355,7 @@ int main(void)
 		T(a_peer_without_its_channel_ends_it),
 		T(with_the_monitor_it_ends),
 		T(a_root_that_appears_means_start_me_again),
+		T(a_root_that_appears_is_no_answer_to_a_sync),
 		T(a_root_that_goes_means_start_me_again),
 		T(a_root_that_is_replaced_means_start_me_again),
 		T1(a_root_that_changed_too_early_is_noticed_too),
