@@ -195,6 +195,9 @@ void programs_cancel(struct programs *p, uint64_t session, uint32_t serial, cons
 		if (pr->start_serial != m->start)
 			continue;
 		log_info("program %s: pid %d is ended: its client never learnt of it", pr->name, pr->spawn.pid);
+		/* Nobody listens, but the frontend counts the requests that wait for an answer. */
+		if (pr->state == PROGRAM_STARTING)
+			program_failed(p, session, pr->start_serial, STATUS_TRY_AGAIN, "the start was cancelled");
 		end_orphan(pr);
 		break; /* with its last program the client is freed */
 	}
