@@ -44,6 +44,8 @@ struct conn {
 	int broken; /* 0, or what every further call returns */
 	uint32_t serial; /* of the last request */
 	uint64_t ack; /* the last status that the caller got */
+	uint64_t acked[CONN_WAITS_MAX]; /* and those before: no more of them can have been lost at a time */
+	unsigned nacked;
 	struct pending_wait waits[CONN_WAITS_MAX];
 	struct pending_cancel cancels[CONN_CANCELS_MAX];
 	char detail[ROOT_DETAIL_MAX + 1];

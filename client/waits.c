@@ -86,6 +86,7 @@ int waits_collect(struct conn *c, struct pending_wait *w, int *ret_status)
 	if (!m.pid || m.pid > INT_MAX || (w->pid && w->pid != m.pid))
 		return conn_break(c, -EPROTO);
 	c->ack = m.instance;
+	c->acked[c->nacked++ % CONN_WAITS_MAX] = m.instance;
 	/* Another wait may hold the same status; it has now been delivered. */
 	for (int i = 0; i < CONN_WAITS_MAX; i++) {
 		struct pending_wait *other = &c->waits[i];
@@ -98,10 +99,19 @@ int waits_collect(struct conn *c, struct pending_wait *w, int *ret_status)
 	return (int)m.pid;
 }
 
+static bool collected(const struct conn *c, uint64_t instance)
+{
+	for (int i = 0; i < CONN_WAITS_MAX; i++) {
+		if (instance && c->acked[i] == instance)
+			return true;
+	}
+	return false;
+}
+
 /* The caller must not see a status that it has had already, nor that of a program which it was told does not run. */
 static bool swallow(struct conn *c, const struct waited_reply *m)
 {
-	if (!cancel_knows(c, m->instance) && (!m->instance || m->instance != c->ack))
+	if (!cancel_knows(c, m->instance) && !collected(c, m->instance))
 		return false;
 	send_ack(c, m->instance);
 	return true;
@@ -134,8 +144,11 @@ void waits_answered(struct conn *c, uint16_t type, uint32_t serial, struct wire_
 
 void waits_resume(struct conn *c)
 {
-	if (c->ack)
-		send_ack(c, c->ack);
+	/* The waits say the last one only, and statuses of waits that were sent together are acknowledged without another. */
+	for (int i = 0; i < CONN_WAITS_MAX; i++) {
+		if (c->acked[i])
+			send_ack(c, c->acked[i]);
+	}
 	for (int i = 0; i < CONN_WAITS_MAX; i++) {
 		struct pending_wait *w = &c->waits[i];
 

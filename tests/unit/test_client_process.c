@@ -902,6 +902,50 @@ static void test_resumed_waits(void **state)
 	fake_stop(&f);
 }
 
+static void serve_resumed_acks(int fd)
+{
+	uint32_t one, two, lookup;
+
+	fake_hello(fd);
+	one = expect_wait(fd, 5, 0);
+	two = expect_wait(fd, 6, 0);
+	fake_waited(fd, one, 5, 77, 0);
+	fake_waited(fd, two, 6, 78, 0);
+	/* They are lost with whoever was to pass them on. */
+	expect_ack(fd, 77);
+	expect_ack(fd, 78);
+	lookup = expect_lookup(fd);
+	fake_nothing(fd, MSG_RESUMED, 0);
+	expect_ack(fd, 77);
+	expect_ack(fd, 78);
+	FAKE_CHECK(expect_lookup(fd) == lookup);
+	fake_pid(fd, lookup, 42);
+	/* And a server that has not got them yet says it again. */
+	fake_waited(fd, expect_wait(fd, 0, 78), 5, 77, 0);
+	expect_ack(fd, 77);
+	fake_error(fd, expect_wait(fd, 0, 78), STATUS_NO_CHILD, "");
+	fake_expect_end(fd);
+}
+
+/* Two statuses of waits that were sent together: no later wait has acknowledged the first. */
+static void test_resumed_acks(void **state)
+{
+	struct fake f;
+	int fd, status;
+
+	(void)state;
+	fake_start(&f, 1, serve_resumed_acks);
+	fd = fake_connect(&f);
+	assert_int_equal(rootProcessPoll(fd, 5, &status), 0);
+	assert_int_equal(rootProcessPoll(fd, 6, &status), 0);
+	assert_int_equal(rootProcessWait(fd, 5, &status), 5);
+	assert_int_equal(rootProcessWait(fd, 6, &status), 6);
+	assert_int_equal(rootContainerProcessID(fd, "web", 3), 42);
+	assert_int_equal(rootProcessWait(fd, -1, &status), -ECHILD);
+	rootShutdown(fd);
+	fake_stop(&f);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -926,6 +970,7 @@ int main(void)
 		TEST(test_terminate),
 		TEST(test_resumed),
 		TEST(test_resumed_waits),
+		TEST(test_resumed_acks),
 	};
 
 	return cmocka_run_group_tests_name("client processes", tests, NULL, NULL);
