@@ -29,15 +29,18 @@ uint64_t backoff_next(struct backoff *b, uint64_t served_ms)
 	return delay;
 }
 
-static void default_signals(void)
+/* @blocked: 0, or one that waits for whoever is to take it. */
+static void default_signals(int blocked)
 {
-	sigset_t none;
+	sigset_t mask;
 
 	/* Those that cannot be changed say so; nothing is lost. An ignored SIGCHLD would lose every status. */
 	for (int signo = 1; signo < NSIG; signo++)
 		(void)signal(signo, SIG_DFL);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)sigemptyset(&mask);
+	if (blocked)
+		(void)sigaddset(&mask, blocked);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
 /* A missing one of 0 to 2 would be the number of the next file that is opened, and the log would go into it. */
@@ -58,7 +61,7 @@ int child_clean_start(const char **ret_step)
 	struct rlimit files;
 	int r;
 
-	default_signals();
+	default_signals(0);
 	/* A log that nobody reads any more must not end the keeper. */
 	(void)signal(SIGPIPE, SIG_IGN);
 
@@ -93,7 +96,8 @@ static void run(int channel, char *const argv[])
 	char *const none[] = {NULL};
 	int r = 0;
 
-	default_signals();
+	/* A reload that comes before the monitor listens for it would be its end. */
+	default_signals(SIGHUP);
 	/* The keeper's own descriptors are close-on-exec; a copy onto itself would be, too. */
 	if (channel != CHANNEL_FD)
 		r = dup2(channel, CHANNEL_FD);

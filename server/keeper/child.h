@@ -28,8 +28,8 @@ uint64_t backoff_next(struct backoff *b, uint64_t served_ms);
  */
 int child_clean_start(const char **ret_step);
 
-/* Starts @argv[0] with one end of a new channel as its descriptor 3, default signals, no environment. @ret_pid, and the other end, or
- * -errno. What keeps the program from being executed ends it with status 127, logged. */
+/* Starts @argv[0] with one end of a new channel as its descriptor 3, default signals (SIGHUP is blocked until it is ready for one), no
+ * environment. @ret_pid, and the other end, or -errno. What keeps the program from being executed ends it with status 127, logged. */
 int child_start(char *const argv[], pid_t *ret_pid);
 
 #endif

@@ -242,6 +242,8 @@ int fake_monitor(int argc, char **argv)
 	burst = strcmp(fake.part, "burst") == 0;
 	first = fake.generation == 1;
 	note("out", clean ? "clean\n" : "not clean\n");
+	if (first && strcmp(fake.part, "slow") == 0)
+		(void)poll(NULL, 0, 500); /* not ready for signals yet */
 	if (burst && !first)
 		note("out", take_over() ? "complete\n" : "incomplete\n");
 	else if (fake_recv() != IPC_ITEMS_END)

@@ -208,6 +208,20 @@ static void a_reload_is_a_new_monitor_on_the_same_socket(void **state)
 	assert_exit(ended(k), 0);
 }
 
+/* Its default action would be the end of that monitor, and at the first start of everything. */
+static void a_reload_before_the_monitor_listens_for_it_is_not_lost(void **state)
+{
+	struct keeper *k = *state;
+
+	NEEDS_ROOT;
+	start(k, "slow");
+	wait_noted(k, "clean\n");
+	assert_int_equal(kill(k->pid, SIGHUP), 0);
+	wait_noted(k, "clean\nserving\nclean\nserving\n");
+	assert_int_equal(kill(k->pid, SIGTERM), 0);
+	assert_exit(ended(k), 0);
+}
+
 static void a_monitor_that_talks_nonsense_is_killed(void **state)
 {
 	struct keeper *k = *state;
@@ -358,6 +372,7 @@ int main(int argc, char **argv)
 		KEEPER_TEST(it_serves_and_ends_and_leaves_nothing),
 		KEEPER_TEST(nothing_is_lost_when_a_monitor_dies),
 		KEEPER_TEST(a_reload_is_a_new_monitor_on_the_same_socket),
+		KEEPER_TEST(a_reload_before_the_monitor_listens_for_it_is_not_lost),
 		KEEPER_TEST(a_monitor_that_talks_nonsense_is_killed),
 		KEEPER_TEST(a_monitor_that_does_not_end_is_killed),
 		KEEPER_TEST(a_first_start_that_fails_is_the_end),
