@@ -162,6 +162,18 @@ static bool inheritance_is_clean(void)
 	return (!environ || !environ[0]) && getcwd(cwd, sizeof(cwd)) && strcmp(cwd, "/") == 0 && umask(022) == 022;
 }
 
+/* As one that is not ready for signals yet. */
+static void await_reload(void)
+{
+	sigset_t pending;
+
+	for (int ms = 0; ms < 30000; ms += 10) {
+		if (sigpending(&pending) < 0 || sigismember(&pending, SIGHUP))
+			return;
+		(void)poll(NULL, 0, 10);
+	}
+}
+
 static void fake_serve(void) __attribute__((noreturn));
 static void fake_serve(void)
 {
@@ -243,7 +255,7 @@ int fake_monitor(int argc, char **argv)
 	first = fake.generation == 1;
 	note("out", clean ? "clean\n" : "not clean\n");
 	if (first && strcmp(fake.part, "slow") == 0)
-		(void)poll(NULL, 0, 500); /* not ready for signals yet */
+		await_reload();
 	if (burst && !first)
 		note("out", take_over() ? "complete\n" : "incomplete\n");
 	else if (fake_recv() != IPC_ITEMS_END)

@@ -909,8 +909,10 @@ static void serve_resumed_acks(int fd)
 	fake_hello(fd);
 	one = expect_wait(fd, 5, 0);
 	two = expect_wait(fd, 6, 0);
+	lookup = expect_lookup(fd);
 	fake_waited(fd, one, 5, 77, 0);
 	fake_waited(fd, two, 6, 78, 0);
+	fake_pid(fd, lookup, 41);
 	/* They are lost with whoever was to pass them on. */
 	expect_ack(fd, 77);
 	expect_ack(fd, 78);
@@ -938,6 +940,7 @@ static void test_resumed_acks(void **state)
 	fd = fake_connect(&f);
 	assert_int_equal(rootProcessPoll(fd, 5, &status), 0);
 	assert_int_equal(rootProcessPoll(fd, 6, &status), 0);
+	assert_int_equal(rootContainerProcessID(fd, "web", 3), 41);
 	assert_int_equal(rootProcessWait(fd, 5, &status), 5);
 	assert_int_equal(rootProcessWait(fd, 6, &status), 6);
 	assert_int_equal(rootContainerProcessID(fd, "web", 3), 42);
