@@ -149,7 +149,8 @@ static FILE *open_file(struct inifile *f)
 
 	r = config_check_owned(f->path, why, sizeof(why));
 	if (r < 0) {
-		inifile_refuse(f, 0, "%s", r == -ENOENT ? "there is no such file: create it, or name another one" : why);
+		inifile_refuse(f, 0, "%s",
+			       r == -ENOENT ? "there is no such file: create it, or name another one" : why);
 		return NULL;
 	}
 	fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
