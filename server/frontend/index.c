@@ -227,6 +227,16 @@ static struct record *find_rid(const struct index *ix, uint64_t rid)
 	return at < ix->rids.n && ix->rids.v[at]->rid == rid ? ix->rids.v[at] : NULL;
 }
 
+/* Somebody chose this id as a name, and a name has no prefixes: "web", or "NAMESPACE/web" where it is one of several. */
+static bool named_by_id(const struct record *r)
+{
+	size_t before = r->name.len - r->id.len;
+
+	if (r->name.len <= r->id.len)
+		return str_eq(r->id, r->name);
+	return r->name.p[before - 1] == '/' && str_eq(r->id, (struct str){r->name.p + before, r->id.len});
+}
+
 int index_put(struct index *ix, const struct container_record *m, int pidfd)
 {
 	autoclose int fd = pidfd;
@@ -254,7 +264,7 @@ int index_put(struct index *ix, const struct container_record *m, int pidfd)
 	insert(&e->ids, r);
 	if (r->name.len)
 		insert(&e->names, r);
-	if (!str_eq(r->id, r->name))
+	if (!named_by_id(r))
 		insert(&e->prefixes, r);
 	return 0;
 }

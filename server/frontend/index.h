@@ -72,7 +72,8 @@ struct index_match {
 
 /*
  * Exact id, then exact name, then prefix of an id (of @prefix_min bytes at least), over all engines. An id that is the
- * container's name as well has no prefixes: "web-1", which is gone, must not become "web-10". "engine:rest"
+ * container's name as well, or the last part of "NAMESPACE/web-10", has no prefixes: "web-1", which is gone, must not become
+ * "web-10". "engine:rest"
  * looks for rest in this engine; a container whose whole id or name is "engine:rest" is found too, and if both
  * exist neither is preferred.
  */

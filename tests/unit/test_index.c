@@ -130,6 +130,15 @@ static void test_names_have_no_prefixes(void **state)
 	assert_int_equal(found("web-1"), 1);
 	assert_int_equal(index_remove(&ix, 1), 0);
 	assert_int_equal(found("web-1"), 0);
+	/* Nor has one that is a name within a namespace, but for a namespace's name it is no matter how it ends. */
+	assert_int_equal(put(3, "containerd", "db-10", "build/db-10"), 0);
+	assert_int_equal(found("db-1"), 0);
+	assert_int_equal(found("db-10"), 3);
+	assert_int_equal(found("build/db-10"), 3);
+	assert_int_equal(put(3, "containerd", "db-10", "buildxdb-10"), 0);
+	assert_int_equal(found("db-1"), 3);
+	assert_int_equal(put(3, "containerd", "db-10", "prod/db/app"), 0);
+	assert_int_equal(found("db-1"), 3);
 }
 
 static void test_engine_narrows(void **state)
