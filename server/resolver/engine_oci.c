@@ -13,19 +13,11 @@
 #include "../../include/rootbroker.h"
 #include "../common/cleanup.h"
 #include "../common/log.h"
-#include "engine.h"
-#include "json.h"
+#include "engine_oci.h"
 #include "mem.h"
-#include "members.h"
 
 #define STATE_FILE_MAX (1024 * 1024)
 #define CGROUP_ROOT "/sys/fs/cgroup"
-
-struct runtime {
-	const char *file;
-	/* The claim of a state file; strings stay the file's. False: it is none. */
-	bool (*parse)(const json_t *root, struct claim *ret);
-};
 
 struct oci {
 	struct members members;
@@ -82,7 +74,7 @@ static bool parse_runc(const json_t *root, struct claim *ret)
 	return true;
 }
 
-static const struct runtime crun = {"status", parse_crun}, runc = {"state.json", parse_runc};
+const struct runtime runtime_crun = {"status", parse_crun}, runtime_runc = {"state.json", parse_runc};
 
 /* --- Containers -------------------------------------------------------------------------------------------------- */
 
@@ -91,9 +83,14 @@ static const struct runtime *runtime_of(const struct member *m)
 	return container_of(m->of, const struct oci, members)->runtime;
 }
 
+bool runtime_matters(const struct runtime *runtime, const char *file)
+{
+	return strcmp(file, runtime->file) == 0 || strcmp(file, "exec.fifo") == 0;
+}
+
 static bool matters(const struct member *m, const char *file)
 {
-	return strcmp(file, runtime_of(m)->file) == 0 || strcmp(file, "exec.fifo") == 0;
+	return runtime_matters(runtime_of(m), file);
 }
 
 static bool is_created(int dir)
@@ -104,16 +101,15 @@ static bool is_created(int dir)
 	return fstatat(dir, "exec.fifo", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISFIFO(st.st_mode);
 }
 
-static void apply(struct member *m, int dir, const struct claim *claim)
+void runtime_apply(struct member *m, int dir, const struct claim *claim, const char *name)
 {
 	struct engine_ctx *ctx = m->of->dir->ctx;
 	struct init init = INIT_NONE;
 	int r = claim_check(ctx->proc, claim, &init);
 
-	if (!table_has(&m->entry)) {
+	if (!table_has(&m->entry))
 		table_add(ctx->table, &m->entry, &m->of->scope, m->id);
-		table_set_name(ctx->table, &m->entry, m->id);
-	}
+	table_set_name(ctx->table, &m->entry, name);
 	if (r == 0) {
 		table_set_running(ctx->table, &m->entry,
 				  is_created(dir) ? ROOT_CONTAINER_CREATED : ROOT_CONTAINER_RUNNING, &init);
@@ -123,21 +119,25 @@ static void apply(struct member *m, int dir, const struct claim *claim)
 	table_set_stopped(ctx->table, &m->entry);
 }
 
+int runtime_load(const struct runtime *runtime, struct member *m, int dir, json_t **ret_root, struct claim *ret)
+{
+	int r = json_load(dir, runtime->file, STATE_FILE_MAX, ret_root);
+
+	if (r == 0 && !runtime->parse(*ret_root, ret))
+		r = -EBADMSG;
+	if (r < 0 && r != -ENOENT)
+		log_warning("%s/%s/%s: not understood: %s", m->of->path, m->id, runtime->file, strerror(-r));
+	return r;
+}
+
 static void look(struct member *m, int dir)
 {
-	const struct runtime *runtime = runtime_of(m);
 	autojson json_t *root = NULL;
 	struct claim claim;
-	int r = json_load(dir, runtime->file, STATE_FILE_MAX, &root);
 
-	if (r == -ENOENT)
-		return; /* not written yet, or being deleted */
-	if (r == 0 && !runtime->parse(root, &claim))
-		r = -EBADMSG;
-	if (r < 0) /* what was good before stays: it may be half of the next one */
-		log_warning("%s/%s/%s: not understood: %s", m->of->dir->path, m->id, runtime->file, strerror(-r));
-	else
-		apply(m, dir, &claim);
+	/* Without a file it is not written yet, or being deleted. */
+	if (runtime_load(runtime_of(m), m, dir, &root, &claim) == 0)
+		runtime_apply(m, dir, &claim, m->id);
 }
 
 static void nothing(struct member *m)
@@ -167,12 +167,12 @@ static int oci_open(struct engine_dir *d, const struct runtime *runtime)
 
 static int crun_open(struct engine_dir *d)
 {
-	return oci_open(d, &crun);
+	return oci_open(d, &runtime_crun);
 }
 
 static int runc_open(struct engine_dir *d)
 {
-	return oci_open(d, &runc);
+	return oci_open(d, &runtime_runc);
 }
 
 static void oci_settle(struct engine_dir *d)

@@ -74,12 +74,17 @@ static struct member *get(struct members *s, const char *id)
 	return m;
 }
 
+static bool is_one(const struct members *s, const char *name)
+{
+	return engine_good_id(name, ROOT_ID_MAX) && (!s->ops->accepts || s->ops->accepts(s, name));
+}
+
 static void on_directory(struct listener *l, uint32_t mask, const char *name)
 {
 	struct members *s = container_of(l, struct members, listener);
 	struct member *m;
 
-	if ((mask & IN_IGNORED) || !engine_good_id(name, ROOT_ID_MAX))
+	if ((mask & IN_IGNORED) || !is_one(s, name))
 		return;
 	m = members_find(s, name);
 	if ((mask & WATCH_GOES) && m)
@@ -91,8 +96,11 @@ static void on_directory(struct listener *l, uint32_t mask, const char *name)
 static void found(void *data, const char *name)
 {
 	struct members *s = data;
-	struct member *m = get(s, name);
+	struct member *m;
 
+	if (!is_one(s, name))
+		return;
+	m = get(s, name);
 	m->scan = s->scan;
 	/* Its watch may be on a directory that was replaced by one of the same name: settle() watches anew. */
 	watch_remove(s->dir->ctx->watch, &m->listener);
@@ -127,9 +135,9 @@ static void scan(struct members *s)
 
 	s->scan_due = false;
 	s->scan++;
-	r = engine_list(s->dir->fd, found, s);
+	r = engine_list(s->fd, found, s);
 	if (r < 0)
-		log_error("cannot list %s: %s", s->dir->path, strerror(-r));
+		log_error("cannot list %s: %s", s->path, strerror(-r));
 	else
 		drop_missing(s);
 }
@@ -137,7 +145,7 @@ static void scan(struct members *s)
 static void look(struct member *m)
 {
 	struct members *s = m->of;
-	autoclose int dir = engine_open_dir(s->dir->fd, m->id);
+	autoclose int dir = engine_open_dir(s->fd, m->id);
 
 	if (dir < 0) { /* gone already, or no directory */
 		drop(m);
@@ -159,6 +167,10 @@ void members_settle(struct members *s)
 		m->dirty = false;
 		look(m);
 	}
+	if (!s->ops->settle)
+		return;
+	MAP_EACH(&s->by_id, i, node)
+	s->ops->settle(container_of(node, struct member, node));
 }
 
 void members_rescan(struct members *s)
@@ -166,11 +178,24 @@ void members_rescan(struct members *s)
 	s->scan_due = true;
 }
 
+int members_open_at(struct members *s, struct engine_dir *d, int fd, const char *path, const struct member_ops *ops)
+{
+	*s = (struct members){.dir = d, .path = path, .ops = ops, .scope = engine_scope(d)};
+	s->listener.event = on_directory;
+	return members_move(s, fd);
+}
+
 int members_open(struct members *s, struct engine_dir *d, const struct member_ops *ops)
 {
-	*s = (struct members){.dir = d, .ops = ops, .scope = engine_scope(d), .scan_due = true};
-	s->listener.event = on_directory;
-	return watch_add(d->ctx->watch, &s->listener, d->fd, WATCH_NAMES);
+	return members_open_at(s, d, d->fd, d->path, ops);
+}
+
+int members_move(struct members *s, int fd)
+{
+	s->fd = fd;
+	s->scan_due = true;
+	watch_remove(s->dir->ctx->watch, &s->listener);
+	return watch_add(s->dir->ctx->watch, &s->listener, fd, WATCH_NAMES);
 }
 
 void members_close(struct members *s)

@@ -3,7 +3,8 @@
  * The directories in an engine's directory, one a container. Runs in: resolver.
  *
  * Each is watched, and looked at when it is new or when a file in it that matters has changed. A directory that
- * goes takes its member along at once: one of the same name that comes after is another container.
+ * goes takes its member along at once: one of the same name that comes after is another container. A member may itself be a
+ * directory of members: nested.h.
  */
 #ifndef RESOLVER_MEMBERS_H
 #define RESOLVER_MEMBERS_H
@@ -28,6 +29,8 @@ struct member_ops {
 	size_t size; /* of the engine's structure */
 	uint32_t mask; /* events inside a member's directory that matter */
 	bool (*matters)(const struct member *m, const char *file);
+	/* Is a directory of that name a member? NULL: each is. */
+	bool (*accepts)(const struct members *s, const char *name);
 	void (*init)(struct member *m);
 	/* @dir is its directory (O_PATH), watched already. */
 	void (*look)(struct member *m, int dir);
@@ -35,10 +38,14 @@ struct member_ops {
 	void (*fini)(struct member *m);
 	/* Events were lost: whatever look() does not see. May be NULL. */
 	void (*rescanned)(struct member *m);
+	/* Once for each member, after all looks. May be NULL. */
+	void (*settle)(struct member *m);
 };
 
 struct members {
 	struct engine_dir *dir;
+	int fd; /* the directory's: the configured one, or one below it */
+	const char *path;
 	const struct member_ops *ops;
 	struct scope scope;
 	struct listener listener;
@@ -50,6 +57,10 @@ struct members {
 
 /* Watches @d. 0 or -errno; members_close() in both cases. */
 int members_open(struct members *s, struct engine_dir *d, const struct member_ops *ops);
+/* The same for a directory below @d; @fd and @path stay the caller's. */
+int members_open_at(struct members *s, struct engine_dir *d, int fd, const char *path, const struct member_ops *ops);
+/* From now on the directory is the one behind @fd, which may be the same. 0 or -errno. */
+int members_move(struct members *s, int fd);
 void members_close(struct members *s);
 void members_settle(struct members *s);
 void members_rescan(struct members *s);
