@@ -3,7 +3,7 @@
 # lab.sh CMD [ARG...]: run CMD where it can start real containers without touching this machine.
 #
 # CMD gets mount, network and PID namespaces of its own: nothing outlives it, its engines keep their state in memory
-# (/run, /var/lib/lxc, /var/lib/containers, /dev/shm), abstract sockets are its own, and loopback is up. Only cgroups
+# (/run, PRIVATE_DIRS below, /dev/shm), abstract sockets are its own, and loopback is up. Only cgroups
 # are shared with the machine: what is made below names that contain $LAB_ID is removed afterwards, and controllers
 # that had to leave cgroup v2 for the while go back. Labs do not disturb each other.
 #
@@ -109,10 +109,12 @@ lab_count() {
 
 # --- Inside ------------------------------------------------------------------------------------------------------
 
+PRIVATE_DIRS="/var/lib/containers /var/lib/docker /var/lib/containerd /var/lib/lxc"
+
 private_directories() {
 	local dir missing=
-	for dir in /var/lib/containers /var/lib/lxc; do
-		[ -d $dir ] || missing=$dir
+	for dir in $PRIVATE_DIRS; do
+		[ -d "$dir" ] || missing=$dir
 	done
 	mount -t tmpfs -o mode=755,nosuid,nodev tmpfs /run
 	mkdir -p /run/lock "$LAB_DIR" && chmod 1777 /run/lock
@@ -120,9 +122,9 @@ private_directories() {
 		mkdir -p /run/.var/upper /run/.var/work
 		mount -t overlay -o lowerdir=/var/lib,upperdir=/run/.var/upper,workdir=/run/.var/work overlay /var/lib
 	fi
-	for dir in /var/lib/containers /var/lib/lxc; do
-		mkdir -p $dir
-		mount -t tmpfs -o mode=755 tmpfs $dir
+	for dir in $PRIVATE_DIRS; do
+		mkdir -p "$dir"
+		mount -t tmpfs -o mode=755 tmpfs "$dir"
 	done
 	mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /dev/shm
 	mkdir -m 1777 "$LAB_DIR/tmp"

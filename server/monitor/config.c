@@ -50,13 +50,30 @@ static void finish_user(struct parse *p, int i)
 	}
 }
 
+static void default_directories(struct parse *p, int engine)
+{
+	const char *at = config_engines[engine].directories;
+
+	while (*at) {
+		size_t len = strcspn(at, " ");
+		char *dir = strndup(at, len);
+
+		if (!dir) {
+			config_no_memory(p);
+			return;
+		}
+		p->dirs[engine][p->ndirs[engine]++] = dir;
+		at += len + strspn(at + len, " ");
+	}
+}
+
 static void finish_engines(struct parse *p)
 {
 	struct config *c = p->c;
 
 	for (int e = 0; e < CONFIG_ENGINES; e++) {
 		if (!p->engine_seen[e])
-			config_set_text(p, &p->dirs[e][p->ndirs[e]++], config_engines[e].directory);
+			default_directories(p, e);
 		for (int i = 0; i < p->ndirs[e]; i++) {
 			struct engine_dir *d = &c->dirs[c->ndirs];
 

@@ -35,7 +35,7 @@ struct role {
 };
 
 struct engine_dir {
-	char *engine; /* "podman", "crun", "runc", "lxc" */
+	char *engine; /* of config_engines: "podman" */
 	char *path; /* absolute */
 };
 

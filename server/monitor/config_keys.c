@@ -18,8 +18,10 @@
 /* In the order in which their directories stand in a configuration. */
 const struct config_engine config_engines[CONFIG_ENGINES] = {
 	{"podman", "/var/lib/containers/storage"},
-	{"crun", "/run/crun"},
-	{"runc", "/run/runc"},
+	{"docker", "/var/lib/docker"},
+	{"containerd", "/run/containerd/runc"},
+	{"crun", "/run/crun /run/docker/runtime-runc/moby"},
+	{"runc", "/run/runc /run/docker/runtime-runc/moby"},
 	{"lxc", "/var/lib/lxc"},
 };
 
@@ -246,7 +248,8 @@ static void begin_engine(struct parse *p, const char *name)
 			return;
 		}
 	}
-	inifile_refuse(&p->file, p->file.line, "no engine \"%s\": write podman, crun, runc or lxc", name);
+	inifile_refuse(&p->file, p->file.line, "no engine \"%s\": write podman, docker, containerd, crun, runc or lxc",
+		       name);
 }
 
 static void begin_role(struct parse *p, const char *name)

@@ -8,11 +8,11 @@
 #include "config.h"
 #include "inifile.h"
 
-#define CONFIG_ENGINES 4
+#define CONFIG_ENGINES 6
 
 struct config_engine {
 	const char *name;
-	const char *directory; /* unless the configuration says otherwise */
+	const char *directories; /* unless the configuration says otherwise; separated by blanks */
 };
 extern const struct config_engine config_engines[CONFIG_ENGINES];
 

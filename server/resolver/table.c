@@ -123,6 +123,14 @@ void table_set_name(struct table *t, struct entry *e, const char *name)
 	changed(t, e);
 }
 
+void table_set_paused(struct table *t, struct entry *e, pid_t pid)
+{
+	if (e->paused == pid)
+		return;
+	e->paused = pid;
+	changed(t, e);
+}
+
 static bool same_init(const struct entry *e, uint32_t state, const struct init *i)
 {
 	return e->init.pidfd >= 0 && e->state == state && e->init.pid == i->pid &&
@@ -214,12 +222,22 @@ static struct str text(const char *s)
 	return s ? str_of(s) : STR("");
 }
 
+/* A restart gives another process before the list is rewritten: what it says of the old one is not true of the new one. */
+static uint32_t state_of(const struct entry *e, const struct entry *r)
+{
+	if (!r)
+		return ROOT_CONTAINER_STOPPED;
+	if (r->state == ROOT_CONTAINER_RUNNING && e->paused && e->paused == r->init.pid)
+		return ROOT_CONTAINER_PAUSED;
+	return r->state;
+}
+
 static void tell(struct table *t, struct entry *e, const struct entry *run)
 {
 	const struct entry *r = e->scope->level == TABLE_NAME ? run : e;
 	bool live = r && r->init.pidfd >= 0;
 	struct container_record m = {
-		.state = r ? r->state : ROOT_CONTAINER_STOPPED,
+		.state = state_of(e, r),
 		.pid = live ? (uint32_t)r->init.pid : 0,
 		.owner = e->scope->owner,
 		.engine = str_of(e->scope->engine),

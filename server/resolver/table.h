@@ -2,7 +2,7 @@
 /*
  * What the engines' directories say, merged to one record a container. Runs in: resolver.
  *
- * An entry is what one place says of one id. Entries of one id form a group: where a name-level engine (podman) lists the id,
+ * An entry is what one place says of one id. Entries of one id form a group: where a name-level engine (podman, docker) lists the id,
  * the run-level ones (crun, runc) only lend it their init process; what nobody lists is reported by its run-level engine. Changes
  * are gathered until table_flush(), which tells the differences.
  */
@@ -18,7 +18,7 @@
 
 enum table_level {
 	TABLE_RUN, /* knows processes by id, not what they are called */
-	TABLE_NAME, /* knows names by id, and takes the process from the run level */
+	TABLE_NAME, /* knows names by id (and what is paused), and takes the process from the run level */
 	TABLE_OWN, /* knows both, and its ids are nobody else's */
 };
 
@@ -39,6 +39,7 @@ struct entry {
 	struct entry *next; /* in the group */
 	char *name; /* NULL: none that fits */
 	uint32_t state; /* enum root_container_state; of the run level and the own level */
+	pid_t paused; /* of the name level: the init process that it says it has paused; 0: none */
 	struct init init;
 	uint64_t version; /* of the fields above, ascending over all entries */
 	uint64_t rid; /* 0: not published */
@@ -74,6 +75,8 @@ const char *table_id(const struct entry *e);
 
 /* Each is harmless when nothing changes. @name: NULL if none fits. */
 void table_set_name(struct table *t, struct entry *e, const char *name);
+/* Of the name level: the process @pid is paused; 0: none is. Counts while it is the live one. */
+void table_set_paused(struct table *t, struct entry *e, pid_t pid);
 /* The live init process. Takes what is in @init. */
 void table_set_running(struct table *t, struct entry *e, uint32_t state, struct init *init);
 void table_set_stopped(struct table *t, struct entry *e);

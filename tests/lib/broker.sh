@@ -37,10 +37,14 @@ resolver = rootbroker-resolver
 joiner = rootbroker-joiner
 [engine podman]
 directories = /var/lib/containers/storage
+[engine docker]
+directories = /var/lib/docker
+[engine containerd]
+directories = /run/containerd/runc
 [engine crun]
-directories = /run/crun
+directories = /run/crun /run/docker/runtime-runc/moby
 [engine runc]
-directories = /run/runc
+directories = /run/runc /run/docker/runtime-runc/moby
 [engine lxc]
 directories = /var/lib/lxc
 [role administrator]

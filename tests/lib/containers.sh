@@ -103,6 +103,98 @@ podman_rename() { podman_with "$1" rename "$2" "$3"; }
 podman_restart() { podman_with "$1" restart -t 0 "$2" >/dev/null; }
 podman_stop() { podman_with "$1" stop -t 0 "$2" >/dev/null; }
 
+# --- docker ------------------------------------------------------------------------------------------------------
+
+DOCKERD_PID=
+export DOCKER_HOST=unix:///run/docker.sock
+
+# As podman: without what these machines lack, and without touching their network.
+dockerd_start() { # dockerd_start [ARG...]
+	dockerd --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --bridge=none --storage-driver=overlay2 \
+		--exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/$LAB_ID" --pidfile "$LAB_DIR/dockerd.pid" \
+		--add-runtime "crun=$(command -v crun)" -H "$DOCKER_HOST" "$@" </dev/null >>"$LAB_DIR/dockerd.log" 2>&1 &
+	DOCKERD_PID=$!
+	wait_for 30 docker version || {
+		echo "Bail out! dockerd does not serve"
+		tail -20 "$LAB_DIR/dockerd.log"
+		exit 1
+	}
+	docker image inspect busybox >/dev/null 2>&1 || {
+		make_rootfs "$LAB_DIR/rootfs"
+		tar -C "$LAB_DIR/rootfs" --numeric-owner -c . | docker import - busybox >/dev/null
+	}
+}
+
+dockerd_end() { # dockerd_end SIGNAL
+	kill "-$1" "$DOCKERD_PID"
+	wait "$DOCKERD_PID" 2>/dev/null || :
+}
+
+docker_up() { # docker_up NAME [HOSTNAME] [RUN-ARG...]
+	local name=$1 hostname=${2:-$1-host}
+	shift $(($# < 2 ? $# : 2))
+	docker run -d --name "$name" --network none --hostname "$hostname" "$@" busybox /bin/sleep 100000
+}
+
+docker_down() { docker rm -f "$1" >/dev/null; }
+
+# --- containerd --------------------------------------------------------------------------------------------------
+
+CONTAINERD_PID=
+
+containerd_start() {
+	printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >"$LAB_DIR/containerd.toml"
+	containerd --config "$LAB_DIR/containerd.toml" </dev/null >>"$LAB_DIR/containerd.log" 2>&1 &
+	CONTAINERD_PID=$!
+	wait_for 30 ctr version || {
+		echo "Bail out! containerd does not serve"
+		tail -20 "$LAB_DIR/containerd.log"
+		exit 1
+	}
+}
+
+containerd_end() { # containerd_end SIGNAL
+	kill "-$1" "$CONTAINERD_PID"
+	wait "$CONTAINERD_PID" 2>/dev/null || :
+}
+
+# The specification of a container, changed by a program of jq: ctr_bundle NAMESPACE/ID HOSTNAME PROGRAM
+ctr_bundle() {
+	local dir
+	dir=$(oci_bundle "containerd-${1%%/*}" "${1#*/}" "$2")
+	jq "$3" "$dir/config.json" >"$dir/changed.json"
+	echo "$dir/changed.json"
+}
+
+ctr_run() { # ctr_run NAMESPACE/ID [HOSTNAME] [PROGRAM] [RUN-ARG...]
+	local bundle
+	bundle=$(ctr_bundle "$1" "${2:-${1#*/}-host}" "${3:-.}")
+	ctr -n "${1%%/*}" run -d --config "$bundle" "${@:4}" "${1#*/}" </dev/null
+}
+
+ctr_task() { # ctr_task NAMESPACE/ID COMMAND [ARG...]
+	ctr -n "${1%%/*}" task "${@:2}" "${1#*/}" </dev/null
+}
+
+ctr_down() { # ctr_down NAMESPACE/ID
+	ctr_task "$1" rm -f >/dev/null 2>&1 || :
+	ctr -n "${1%%/*}" container rm "${1#*/}"
+}
+
+# What Kubernetes' CRI plugin notes of a container, and which namespaces it puts it into.
+cri_notes() { # cri_notes TYPE NAMESPACE POD SANDBOX [CONTAINER]
+	echo ".annotations = { \"io.kubernetes.cri.container-type\": \"$1\", \"io.kubernetes.cri.sandbox-namespace\": \"$2\",
+		\"io.kubernetes.cri.sandbox-name\": \"$3\", \"io.kubernetes.cri.sandbox-id\": \"$4\"${5:+, \"io.kubernetes.cri.container-name\": \"$5\"} }"
+}
+
+cri_pod() { # cri_pod NAMESPACE POD CONTAINER SANDBOX-ID CONTAINER-ID
+	local pid
+	ctr_run "k8s.io/$4" "$2" "$(cri_notes sandbox "$1" "$2" "$4")"
+	pid=$(engine_pid containerd "k8s.io/$4")
+	ctr_run "k8s.io/$5" "" "$(cri_notes container "$1" "$2" "$4" "$3") | del(.hostname) |
+		.linux.namespaces = [{ type: \"pid\" }, { type: \"mount\" }, { type: \"uts\", path: \"/proc/$pid/ns/uts\" }]"
+}
+
 # --- LXC ---------------------------------------------------------------------------------------------------------
 
 # Its cgroups are lxc.payload.NAME and lxc.monitor.NAME in the machine's tree: NAME must contain LAB_ID.
@@ -152,8 +244,10 @@ lxc_down() {
 
 # --- What the engine and the kernel say --------------------------------------------------------------------------
 
-engine_pid() { # engine_pid crun|runc|podman|lxc NAME
+engine_pid() { # engine_pid crun|runc|podman|docker|containerd|lxc NAME
 	case $1 in
+	docker) docker inspect -f '{{.State.Pid}}' "$2" ;;
+	containerd) ctr -n "${2%%/*}" task ls | awk -v id="${2#*/}" '$1 == id { print $2 }' ;;
 	crun | runc) "$1" state "$2" | sed -n 's/^ *"pid" *: *\([0-9]*\),*$/\1/p' ;;
 	podman) podman_with crun inspect -f '{{.State.Pid}}' "$2" ;;
 	lxc) lxc-info -n "$2" -pH ;;

@@ -32,6 +32,10 @@ check cmd:conmon           conmon              conmon               conmon
 check cmd:podman           podman              podman               podman
 check netavark             netavark            netavark             netavark
 check cmd:newuidmap        uidmap              shadow-utils         shadow-uidmap
+check cmd:containerd       containerd          containerd           containerd
+check cmd:ctr              containerd          containerd           containerd-ctr
+check cmd:dockerd          docker.io           moby-engine          docker-engine
+check docker               docker-cli          docker-cli           docker-cli
 check cmd:lxc-start        lxc                 lxc                  lxc
 check cmd:lxc-info         lxc                 lxc                  lxc
 check cmd:rsync            rsync               rsync                rsync
@@ -62,6 +66,9 @@ present() {
 			[ ! -x "$f/netavark" ] || return 0
 		done
 		case $(podman --version 2>/dev/null) in *" version "[1-4].*) ;; *) return 1 ;; esac
+		;;
+	docker) # newer systems have the command in a package of its own, which older ones do not know
+		! command -v dockerd >/dev/null || command -v docker >/dev/null
 		;;
 	esac
 }
@@ -115,7 +122,7 @@ else
 	column=0
 fi
 
-# Twice: whether netavark is needed shows only once podman is there; and a mirror may fail once.
+# Twice: whether netavark or docker-cli is needed shows only once podman and docker are there; and a mirror may fail once.
 for attempt in 1 2 3; do
 	packages=$(missing $column)
 	[ -n "$packages" ] || exit 0

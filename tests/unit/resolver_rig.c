@@ -336,11 +336,14 @@ json_t *runc_state(const char *fixture, const struct rig_child *c, const char *c
 
 	assert_int_equal(json_object_set_new(root, "init_process_pid", json_integer(c->pid)), 0);
 	assert_int_equal(json_object_set_new(root, "init_process_start", json_integer((json_int_t)c->start_ticks)), 0);
-	/* Each path of the fixture is "/sys/fs/cgroup[/HIERARCHY]/engines/ID". */
+	/* Each path of the fixture is "/sys/fs/cgroup[/HIERARCHY]/PARENT/ID". */
 	json_object_foreach_safe(paths, n, key, value)
 	{
-		const char *end = strstr(json_string_value(value), "/engines/");
+		static const char *const parents[] = {"/engines/", "/docker/", "/default/", "/kubepods/"};
+		const char *end = NULL;
 
+		for (size_t i = 0; !end && i < sizeof(parents) / sizeof(parents[0]); i++)
+			end = strstr(json_string_value(value), parents[i]);
 		assert_non_null(end);
 		(void)snprintf(path, sizeof(path), "%.*s%s", (int)(end - json_string_value(value)),
 			       json_string_value(value), cgroup ? cgroup : c->cgroup);

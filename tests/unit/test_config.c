@@ -47,10 +47,13 @@ static void an_empty_file_is_the_defaults(void **state)
 	assert_int_equal(c->max_programs, 1024);
 	assert_int_equal(c->max_programs_per_uid, 256);
 	assert_int_equal(c->nroles, 0);
-	assert_int_equal(c->ndirs, 4);
+	assert_int_equal(c->ndirs, 8);
 	assert_string_equal(c->dirs[0].engine, "podman");
 	assert_string_equal(c->dirs[0].path, "/var/lib/containers/storage");
-	assert_string_equal(c->dirs[3].engine, "lxc");
+	assert_string_equal(c->dirs[5].path, "/run/runc"); /* two by default */
+	assert_string_equal(c->dirs[6].engine, "runc");
+	assert_string_equal(c->dirs[6].path, "/run/docker/runtime-runc/moby");
+	assert_string_equal(c->dirs[7].engine, "lxc");
 	for (int i = 0; i < CONFINED_COUNT; i++)
 		assert_int_not_equal(c->user[i].uid, 0);
 	config_free(c);
@@ -68,7 +71,7 @@ static void every_key_is_taken(void **state)
 			      "[users]\nfrontend_uid = 70001\nresolver_uid = 70002\njoiner_uid = 70003\n"
 			      "frontend = no-such-user-1\nresolver = no-such-user-2\njoiner = no-such-user-3\n"
 			      "[engine lxc]\ndirectories = /a /b/\ndirectories = /c\n[engine podman]\ndirectories =\n"
-			      "[engine crun]\n"
+			      "[engine crun]\n[engine docker]\ndirectories =\n[engine containerd]\ndirectories =\n"
 			      "[role r]\nusers = nobody 1000\n  groups = root\nusers = 1001\nmay = pid hostname\n"
 			      "[role all]\nusers = root\nmay = all\n[role c]\ngroups = 7\nmay = containers\n",
 			      &c),
@@ -86,13 +89,13 @@ static void every_key_is_taken(void **state)
 	assert_int_equal(c->user[CONFINED_RESOLVER].uid, 70002);
 	assert_int_equal(c->user[CONFINED_JOINER].uid, 70003);
 	assert_int_equal(c->user[CONFINED_JOINER].gid, 70003);
-	/* podman is off, crun and runc have their defaults, and LXC's have no slash at the end. */
-	assert_int_equal(c->ndirs, 5);
+	/* podman, docker and containerd are off, crun and runc have their defaults, and LXC's have no slash at the end. */
+	assert_int_equal(c->ndirs, 7);
 	assert_string_equal(c->dirs[0].path, "/run/crun");
-	assert_string_equal(c->dirs[1].path, "/run/runc");
-	assert_string_equal(c->dirs[2].path, "/a");
-	assert_string_equal(c->dirs[3].path, "/b");
-	assert_string_equal(c->dirs[4].path, "/c");
+	assert_string_equal(c->dirs[2].path, "/run/runc");
+	assert_string_equal(c->dirs[4].path, "/a");
+	assert_string_equal(c->dirs[5].path, "/b");
+	assert_string_equal(c->dirs[6].path, "/c");
 	assert_int_equal(c->nroles, 3);
 	assert_int_equal(c->roles[0].nuids, 3);
 	assert_int_equal(c->roles[0].uids[1], 1000);
@@ -114,7 +117,7 @@ static const struct mistake {
 	{2, "no section [brokr]", "#\n[brokr]\nlog_level = info\n"},
 	{1, "no section [engine]", "[engine]\n"},
 	{1, "no section [role]", "[role]\n"},
-	{1, "no engine \"docker\"", "[engine docker]\n"},
+	{1, "no engine \"rkt\"", "[engine rkt]\n"},
 	{1, "a role needs a name", "[role a b]\nusers = 1\nmay = all\n"},
 	{1, "not a section", "[broker\n"},
 	{1, "not a section", "[broker] x\n"},
@@ -350,7 +353,7 @@ static void the_shipped_file_is_the_defaults_and_two_roles(void **state)
 	assert_int_equal(c->roles[0].rights, RIGHT_ALL);
 	assert_string_equal(c->roles[1].name, "agents");
 	assert_int_equal(c->roles[1].rights, RIGHT_HOSTNAME | RIGHT_PID | RIGHT_CGROUP | RIGHT_INSPECT);
-	assert_int_equal(c->ndirs, 4);
+	assert_int_equal(c->ndirs, 8);
 	config_free(c);
 
 	/* Each commented key says what holds without it. */
@@ -370,7 +373,7 @@ static void the_shipped_file_is_the_defaults_and_two_roles(void **state)
 		fail_msg("%s", error);
 	assert_int_equal(c->max_sessions, 1024);
 	assert_int_equal(c->user[CONFINED_JOINER].uid, 64103);
-	assert_int_equal(c->ndirs, 4);
+	assert_int_equal(c->ndirs, 8);
 	config_free(c);
 }
 

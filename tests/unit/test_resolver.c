@@ -73,8 +73,8 @@ static int teardown(void **state)
 static void arguments_are_checked(void **state)
 {
 	static const char *const bad[] = {
-		"",          "crun", "crun=",   "crun=relative",
-		"docker=/x", "=/x",  "crun:/x", "crunxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx=/x"};
+		"",       "crun", "crun=",   "crun=relative",
+		"rkt=/x", "=/x",  "crun:/x", "crunxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx=/x"};
 	struct resolver *r = *state;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

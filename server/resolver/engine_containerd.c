@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * containerd: its runtime's state directories, a level deeper than the runtime's own: DIR/NAMESPACE/ID/state.json (runc) or status
+ * (crun). Runs in: resolver.
+ *
+ * The runtime notes the annotations of the bundle's config.json in its state, and whoever runs containers with containerd notes there
+ * what they are called: Kubernetes and nerdctl. So the bundles, next to which the containers' file systems are mounted, need not be
+ * readable. Ids are unique in a namespace only.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../include/rootbroker.h"
+#include "engine_oci.h"
+#include "mem.h"
+#include "nested.h"
+
+#define BUNDLE_FILE_MAX (1024 * 1024)
+
+/* --- Names ------------------------------------------------------------------------------------------------------- */
+
+enum note { NAMESPACE, POD, CONTAINER, TYPE, NERDCTL, NOTES };
+
+static const char *const keys[NOTES] = {
+	[NAMESPACE] = "io.kubernetes.cri.sandbox-namespace",
+	[POD] = "io.kubernetes.cri.sandbox-name",
+	[CONTAINER] = "io.kubernetes.cri.container-name",
+	[TYPE] = "io.kubernetes.cri.container-type",
+	[NERDCTL] = "nerdctl/name",
+};
+
+/* runc's: ["KEY=VALUE", ...] */
+static void notes_of_labels(const json_t *labels, const char *ret[NOTES])
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(labels, i, item)
+	{
+		const char *text = json_is_string(item) ? json_string_value(item) : "";
+
+		for (int n = 0; n < NOTES; n++) {
+			size_t len = strlen(keys[n]);
+
+			if (strncmp(text, keys[n], len) == 0 && text[len] == '=')
+				ret[n] = text + len + 1;
+		}
+	}
+}
+
+/* {"KEY": "VALUE", ...} */
+static void notes_of_annotations(const json_t *annotations, const char *ret[NOTES])
+{
+	for (int n = 0; n < NOTES; n++)
+		ret[n] = json_text(annotations, keys[n], ROOT_NAME_MAX);
+}
+
+/* One component of a name: with a slash in it, it could pass for two. */
+static bool is_word(const char *s)
+{
+	return s && *s && !strchr(s, '/');
+}
+
+/* NAMESPACE/POD/CONTAINER and, for what holds the pod's namespaces, NAMESPACE/POD; else the id, with its namespace if that is not the
+ * one that everybody is in who does not say otherwise. @size is more than any name that counts. */
+static void make_name(const struct member *m, const char *const notes[NOTES], char *name, size_t size)
+{
+	const char *namespace = container_of(m->of, const struct nested, inner)->member.id;
+	const char *own = is_word(notes[NERDCTL]) ? notes[NERDCTL] : m->id;
+	int n = 0;
+
+	if (is_word(notes[NAMESPACE]) && is_word(notes[POD]) && notes[TYPE]) {
+		if (strcmp(notes[TYPE], "sandbox") == 0)
+			n = snprintf(name, size, "%s/%s", notes[NAMESPACE], notes[POD]);
+		else if (is_word(notes[CONTAINER]))
+			n = snprintf(name, size, "%s/%s/%s", notes[NAMESPACE], notes[POD], notes[CONTAINER]);
+	}
+	if (n > 0 && n <= ROOT_NAME_MAX)
+		return;
+	if (strcmp(namespace, "default") == 0)
+		n = snprintf(name, size, "%s", own);
+	else
+		n = snprintf(name, size, "%s/%s", namespace, own);
+	if (n > ROOT_NAME_MAX)
+		(void)snprintf(name, size, "%s", m->id);
+}
+
+/* --- Containers -------------------------------------------------------------------------------------------------- */
+
+static bool matters(const struct member *m, const char *file)
+{
+	(void)m;
+	return runtime_matters(&runtime_runc, file) || runtime_matters(&runtime_crun, file);
+}
+
+static void look(struct member *m, int dir)
+{
+	autojson json_t *root = NULL, *bundle = NULL;
+	const char *notes[NOTES] = {NULL};
+	char name[2 * ROOT_NAME_MAX];
+	struct claim claim;
+	int r = runtime_load(&runtime_runc, m, dir, &root, &claim);
+
+	if (r == 0) {
+		notes_of_labels(json_object_get(json_object_get(root, "config"), "labels"), notes);
+	} else if (r == -ENOENT) {
+		r = runtime_load(&runtime_crun, m, dir, &root, &claim);
+		if (r == 0 && json_load(dir, "config.json", BUNDLE_FILE_MAX, &bundle) == 0)
+			notes_of_annotations(json_object_get(bundle, "annotations"), notes);
+	}
+	if (r < 0) /* no file: not written yet, or being deleted */
+		return;
+	make_name(m, notes, name, sizeof(name));
+	runtime_apply(m, dir, &claim, name);
+}
+
+static void nothing(struct member *m)
+{
+	(void)m;
+}
+
+static const struct member_ops container_ops = {
+	.size = sizeof(struct member),
+	.mask = WATCH_NAMES | IN_CLOSE_WRITE,
+	.matters = matters,
+	.init = nothing,
+	.look = look,
+	.fini = nothing,
+};
+
+/* --- Namespaces -------------------------------------------------------------------------------------------------- */
+
+static void look_namespace(struct member *m, int dir)
+{
+	nested_look(m, dir, &container_ops);
+	/* docker's, which lists them under their names. */
+	if (strcmp(m->id, "moby") == 0)
+		container_of(m, struct nested, member)->inner.scope.level = TABLE_RUN;
+}
+
+static const struct member_ops namespace_ops = {
+	.size = sizeof(struct nested),
+	.mask = WATCH_NAMES,
+	.matters = nested_matters,
+	.init = nested_init,
+	.look = look_namespace,
+	.fini = nested_fini,
+	.rescanned = nested_rescanned,
+	.settle = nested_settle,
+};
+
+/* --- The engine -------------------------------------------------------------------------------------------------- */
+
+static int containerd_open(struct engine_dir *d)
+{
+	struct members *s = mem_new(sizeof(*s));
+
+	d->own = s;
+	return members_open(s, d, &namespace_ops);
+}
+
+static void containerd_settle(struct engine_dir *d)
+{
+	members_settle(d->own);
+}
+
+static void containerd_rescan(struct engine_dir *d)
+{
+	members_rescan(d->own);
+}
+
+static void containerd_ended(struct engine_dir *d, struct entry *e)
+{
+	(void)d;
+	member_mark(container_of(e, struct member, entry));
+}
+
+static void containerd_close(struct engine_dir *d)
+{
+	members_close(d->own);
+	free(d->own);
+}
+
+const struct engine engine_containerd = {"containerd",      TABLE_OWN,        containerd_open, containerd_settle,
+					 containerd_rescan, containerd_ended, containerd_close};
