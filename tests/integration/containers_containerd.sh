@@ -27,7 +27,7 @@ for i in 1 2; do
 	told containerd default/web "a new task ($i)" web
 done
 
-kill -KILL "$(engine_pid containerd default/web)"
+kill_init "$(engine_pid containerd default/web)"
 told_error stopped web "its init was killed a moment ago"
 check "a stopped container can be inspected" ctl inspect web
 like "$OUT" stopped "and shows as stopped"

@@ -41,7 +41,7 @@ for rt in crun runc; do
 	$rt resume waiting
 
 	pid=$(engine_pid $rt waiting)
-	kill -KILL "$pid"
+	kill_init "$pid"
 	told_error stopped waiting "$rt: its init was killed a moment ago"
 	check "$rt: a stopped container can be inspected" ctl inspect waiting
 	like "$OUT" stopped "$rt: and shows as stopped"

@@ -109,7 +109,7 @@ dockerd_end KILL
 is "$(ctl hostname web) $(ctl pid web)" "$want $pid" "known while docker is dead"
 is "$(state_of web)" paused "paused, still"
 runc --root /run/docker/runtime-runc/moby resume "$(ctl ps --json | jq -r '[.. | objects | select(.name? == "web")][0].id')"
-kill -KILL "$pid"
+kill_init "$pid"
 told_error stopped web "its init was killed, and docker's file still says that it runs"
 dockerd_start
 check "docker comes back, and knows it as well" wait_for 10 [ "$(docker inspect -f '{{.State.Running}}' web)" = false ]

@@ -40,7 +40,7 @@ lxc-freeze -n "$n"
 told lxc "$n" "frozen"
 lxc-unfreeze -n "$n"
 
-kill -KILL "$(engine_pid lxc "$n")"
+kill_init "$(engine_pid lxc "$n")"
 told_error stopped "$n" "its init was killed a moment ago"
 check "a stopped container can be inspected" ctl inspect "$n"
 like "$OUT" stopped "and shows as stopped"

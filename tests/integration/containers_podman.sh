@@ -53,7 +53,7 @@ for rt in crun runc; do
 	like "$OUT" stopped "$rt: and shows as stopped"
 	podman_with $rt start web >/dev/null
 	told podman web "$rt: started again"
-	kill -KILL "$(engine_pid podman web)"
+	kill_init "$(engine_pid podman web)"
 	told_error stopped web "$rt: its init was killed a moment ago"
 	podman_down $rt web
 	told_error unknown web "$rt: removed"

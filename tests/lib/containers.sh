@@ -276,6 +276,12 @@ kernel_hostname() { # kernel_hostname PID
 	nsenter -u -t "$1" hostname
 }
 
+# The signal is on its way when kill returns: until the process is gone, or a zombie, it does run.
+kill_init() { # kill_init PID
+	kill -KILL "$1"
+	wait_for 5 not grep -q '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status"
+}
+
 set_hostname() { # set_hostname PID NAME: as the container's root may do at any time
 	nsenter -u -t "$1" hostname "$2"
 }
