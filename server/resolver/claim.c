@@ -61,7 +61,18 @@ static int check(int proc, int pidfd, const struct claim *claim, struct init *re
 		return (int)len;
 	if (claim->cgroup && !claim_cgroup_agrees(text, (size_t)len, claim->cgroup))
 		return -ESTALE;
-	len = proc_select_cgroup(text, (size_t)len, cgroup, sizeof(cgroup));
+	cgroup[0] = '\0';
+	if (claim->holds) {
+		r = claim->holds(claim, &(struct claim_process){.proc = proc,
+								.pidfd = pidfd,
+								.stat = &st,
+								.cgroups = text,
+								.cgroups_len = (size_t)len,
+								.cgroup = cgroup});
+		if (r < 0)
+			return r;
+	}
+	len = cgroup[0] ? 0 : proc_select_cgroup(text, (size_t)len, cgroup, sizeof(cgroup));
 	if (len < 0)
 		return (int)len;
 	if (!procfd_alive(pidfd))

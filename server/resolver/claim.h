@@ -12,11 +12,26 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct claim;
+struct proc_stat;
+
+/* The process that has a claim's pid, pinned. */
+struct claim_process {
+	int proc, pidfd;
+	const struct proc_stat *stat;
+	const char *cgroups; /* the text of /proc/PID/cgroup */
+	size_t cgroups_len;
+	/* ROOT_CGROUP_MAX + 1 bytes, "": which of them is the container's, if that is known better than by proc_select_cgroup(). */
+	char *cgroup;
+};
+
 struct claim {
 	pid_t pid;
 	bool has_start;
 	uint64_t start_ticks; /* field 22 of /proc/PID/stat */
 	const char *cgroup; /* where the engine put it, as a path of a hierarchy; NULL or "": does not say */
+	/* What else tells whether it is this process, where the file has no start time; asked while it is pinned. 0, -ESTALE, -errno. */
+	int (*holds)(const struct claim *claim, const struct claim_process *p);
 };
 
 struct init {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The directories in an engine's directory. Runs in: resolver. See members.h. */
+/* The directories or files in an engine's directory. Runs in: resolver. See members.h. */
 #include "members.h"
 
 #include <string.h>
@@ -29,6 +29,31 @@ void member_mark(struct member *m)
 	m->of->dirty = m;
 }
 
+void member_unlist(struct member *m)
+{
+	if (table_has(&m->entry))
+		table_remove(m->of->dir->ctx->table, &m->entry);
+}
+
+void member_claim(struct member *m, const char *id, const char *name, uint32_t state, const struct claim *claim)
+{
+	struct engine_ctx *ctx = m->of->dir->ctx;
+	struct init init = INIT_NONE;
+	int r = claim_check(ctx->proc, claim, &init);
+
+	if (table_has(&m->entry) && strcmp(table_id(&m->entry), id) != 0)
+		member_unlist(m);
+	if (!table_has(&m->entry))
+		table_add(ctx->table, &m->entry, &m->of->scope, id);
+	table_set_name(ctx->table, &m->entry, name);
+	if (r == 0) {
+		table_set_running(ctx->table, &m->entry, state, &init);
+		return;
+	}
+	log_debug("%s %s: process %d does not count: %s", m->of->scope.engine, name, (int)claim->pid, strerror(-r));
+	table_set_stopped(ctx->table, &m->entry);
+}
+
 static void drop(struct member *m)
 {
 	struct members *s = m->of;
@@ -42,8 +67,7 @@ static void drop(struct member *m)
 	}
 	s->ops->fini(m);
 	watch_remove(s->dir->ctx->watch, &m->listener);
-	if (table_has(&m->entry))
-		table_remove(s->dir->ctx->table, &m->entry);
+	member_unlist(m);
 	map_remove(&s->by_id, &m->node);
 	free(m->id);
 	free(m);
@@ -74,33 +98,42 @@ static struct member *get(struct members *s, const char *id)
 	return m;
 }
 
-static bool is_one(const struct members *s, const char *name)
+/* The id of the member of that name; NULL if it is none. */
+static const char *member_id(const struct members *s, const char *name, char buffer[ROOT_ID_MAX + 1])
 {
-	return engine_good_id(name, ROOT_ID_MAX) && (!s->ops->accepts || s->ops->accepts(s, name));
+	if (!engine_good_id(name, ROOT_ID_MAX) || (s->ops->accepts && !s->ops->accepts(s, name)))
+		return NULL;
+	if (!s->ops->id_of)
+		return name;
+	return s->ops->id_of(name, buffer) ? buffer : NULL;
 }
 
 static void on_directory(struct listener *l, uint32_t mask, const char *name)
 {
 	struct members *s = container_of(l, struct members, listener);
+	char buffer[ROOT_ID_MAX + 1];
+	const char *id = member_id(s, name, buffer);
 	struct member *m;
 
-	if ((mask & IN_IGNORED) || !is_one(s, name))
+	if ((mask & IN_IGNORED) || !id)
 		return;
-	m = members_find(s, name);
+	m = members_find(s, id);
 	if ((mask & WATCH_GOES) && m)
 		drop(m);
-	if (mask & WATCH_COMES)
-		member_mark(get(s, name));
+	if (mask & (WATCH_COMES | IN_CLOSE_WRITE))
+		member_mark(get(s, id));
 }
 
 static void found(void *data, const char *name)
 {
 	struct members *s = data;
+	char buffer[ROOT_ID_MAX + 1];
+	const char *id = member_id(s, name, buffer);
 	struct member *m;
 
-	if (!is_one(s, name))
+	if (!id)
 		return;
-	m = get(s, name);
+	m = get(s, id);
 	m->scan = s->scan;
 	/* Its watch may be on a directory that was replaced by one of the same name: settle() watches anew. */
 	watch_remove(s->dir->ctx->watch, &m->listener);
@@ -145,8 +178,13 @@ static void scan(struct members *s)
 static void look(struct member *m)
 {
 	struct members *s = m->of;
-	autoclose int dir = engine_open_dir(s->fd, m->id);
+	autoclose int dir = -1;
 
+	if (s->ops->id_of) {
+		s->ops->look(m, s->fd);
+		return;
+	}
+	dir = engine_open_dir(s->fd, m->id);
 	if (dir < 0) { /* gone already, or no directory */
 		drop(m);
 		return;
@@ -195,7 +233,7 @@ int members_move(struct members *s, int fd)
 	s->fd = fd;
 	s->scan_due = true;
 	watch_remove(s->dir->ctx->watch, &s->listener);
-	return watch_add(s->dir->ctx->watch, &s->listener, fd, WATCH_NAMES);
+	return watch_add(s->dir->ctx->watch, &s->listener, fd, WATCH_NAMES | (s->ops->id_of ? IN_CLOSE_WRITE : 0));
 }
 
 void members_close(struct members *s)

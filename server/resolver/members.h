@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The directories in an engine's directory, one a container. Runs in: resolver.
+ * The directories, or the files, in an engine's directory, one a container. Runs in: resolver.
  *
- * Each is watched, and looked at when it is new or when a file in it that matters has changed. A directory that
- * goes takes its member along at once: one of the same name that comes after is another container. A member may itself be a
- * directory of members: nested.h.
+ * Each directory is watched, and looked at when it is new or when a file in it that matters has changed; a file is looked at when it
+ * comes or is written. What goes takes its member along at once: one of the same name that comes after is another container. A
+ * member may itself be a directory of members: nested.h.
  */
 #ifndef RESOLVER_MEMBERS_H
 #define RESOLVER_MEMBERS_H
 
+#include "../../include/rootbroker.h"
 #include "engine.h"
 
 struct members;
@@ -27,12 +28,15 @@ struct member {
 
 struct member_ops {
 	size_t size; /* of the engine's structure */
-	uint32_t mask; /* events inside a member's directory that matter */
+	/* Members are files: the id of the container that @file is about; false if it is about none. NULL: members are directories. */
+	bool (*id_of)(const char *file, char id[ROOT_ID_MAX + 1]);
+	/* Directories: which events inside matter, and about which files. */
+	uint32_t mask;
 	bool (*matters)(const struct member *m, const char *file);
 	/* Is a directory of that name a member? NULL: each is. */
 	bool (*accepts)(const struct members *s, const char *name);
 	void (*init)(struct member *m);
-	/* @dir is its directory (O_PATH), watched already. */
+	/* @dir is its directory (O_PATH), watched already; or the one that its file is in. */
 	void (*look)(struct member *m, int dir);
 	/* It is about to be freed; its entry leaves the table by itself. */
 	void (*fini)(struct member *m);
@@ -67,5 +71,9 @@ void members_rescan(struct members *s);
 struct member *members_find(const struct members *s, const char *id);
 /* To be looked at. */
 void member_mark(struct member *m);
+/* Its record is that of @id and @name, and is in @state if the process of @claim counts, else stopped. */
+void member_claim(struct member *m, const char *id, const char *name, uint32_t state, const struct claim *claim);
+/* Has no record: what is there is no container of this engine. */
+void member_unlist(struct member *m);
 
 #endif
