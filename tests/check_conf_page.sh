@@ -105,8 +105,8 @@ main_keys() {
 
 engines() {
 	rows config_engines $M/config_keys.c | tr , ' ' >"$dir/want"
-	sed -n 's/^\.It \([a-z]*\) Ta Pa \(.*\)/\1 \2/p' "$PAGE" >"$dir/got"
-	compare engines 4
+	sed -n 's/^\.It \([a-z-]*\) Ta Pa \(.*\)/\1 \2/p' "$PAGE" >"$dir/got"
+	compare engines 6
 }
 
 rights() {

@@ -23,6 +23,8 @@ const struct config_engine config_engines[CONFIG_ENGINES] = {
 	{"crun", "/run/crun /run/docker/runtime-runc/moby"},
 	{"runc", "/run/runc /run/docker/runtime-runc/moby"},
 	{"lxc", "/var/lib/lxc"},
+	{"nspawn", "/run/systemd/machines"},
+	{"libvirt-lxc", "/run/libvirt/lxc"},
 };
 
 static const struct {
@@ -248,7 +250,8 @@ static void begin_engine(struct parse *p, const char *name)
 			return;
 		}
 	}
-	inifile_refuse(&p->file, p->file.line, "no engine \"%s\": write podman, docker, containerd, crun, runc or lxc",
+	inifile_refuse(&p->file, p->file.line,
+		       "no engine \"%s\": write podman, docker, containerd, crun, runc, lxc, nspawn or libvirt-lxc",
 		       name);
 }
 

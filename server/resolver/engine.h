@@ -44,7 +44,8 @@ struct engine {
 	void (*ended)(struct engine_dir *d, struct entry *e);
 	void (*close)(struct engine_dir *d);
 };
-extern const struct engine engine_crun, engine_runc, engine_podman, engine_docker, engine_containerd, engine_lxc;
+extern const struct engine engine_crun, engine_runc, engine_podman, engine_docker, engine_containerd, engine_lxc,
+	engine_nspawn, engine_libvirt_lxc;
 
 /* The engine of that name, or NULL. */
 const struct engine *engine_find(const char *name);

@@ -19,7 +19,8 @@ static const struct sandbox_call calls[] = {
 	{SCMP_SYS(newfstatat), false, 0},
 	{SCMP_SYS(fstat), false, 0},
 	{SCMP_SYS(getdents64), false, 0},
-	{SCMP_SYS(fcntl), false, 0},
+	{SCMP_SYS(fcntl), false, 0}, /* whose a lock is, too */
+	{SCMP_SYS(fstatfs), false, 0}, /* whether pidfds have numbers of their own */
 	/* what changes */
 	{SCMP_SYS(inotify_add_watch), false, 0},
 	{SCMP_SYS(inotify_rm_watch), false, 0},

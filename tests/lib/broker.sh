@@ -47,6 +47,10 @@ directories = /run/crun /run/docker/runtime-runc/moby
 directories = /run/runc /run/docker/runtime-runc/moby
 [engine lxc]
 directories = /var/lib/lxc
+[engine nspawn]
+directories = /run/systemd/machines
+[engine libvirt-lxc]
+directories = /run/libvirt/lxc
 [role administrator]
 users = root
 may = all

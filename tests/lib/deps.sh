@@ -39,6 +39,11 @@ check docker               docker-cli          docker-cli           docker-cli
 check cmd:lxc-start        lxc                 lxc                  lxc
 check cmd:lxc-info         lxc                 lxc                  lxc
 check cmd:rsync            rsync               rsync                rsync
+check cmd:systemd-nspawn   systemd-container   systemd-container    -
+check cmd:dbus-daemon      dbus                dbus-daemon          dbus
+check cmd:libvirtd         libvirt-daemon      libvirt-daemon       libvirt-daemon
+check libvirt_lxc          libvirt-daemon-driver-lxc libvirt-daemon-driver-lxc libvirt-lxc
+check cmd:virsh            libvirt-clients     libvirt-client       libvirt-client
 check cmd:mandoc           mandoc              mandoc               mandoc
 check cmd:clang-format     clang-format        clang-tools-extra    clang-extra-tools
 check cmd:shellcheck       shellcheck          ShellCheck           shellcheck
@@ -61,6 +66,12 @@ present() {
 	inc:*) command -v gcc >/dev/null && printf '#include <%s>\n' "${1#inc:}" | gcc -E -x c - >/dev/null 2>&1 ;;
 	lib:*) command -v gcc >/dev/null && [ "$(gcc -print-file-name="lib${1#lib:}.so")" != "lib${1#lib:}.so" ] ;;
 	busybox) static_busybox >/dev/null ;;
+	libvirt_lxc)
+		for f in /usr/lib/libvirt /usr/libexec /usr/lib; do
+			[ ! -x "$f/libvirt_lxc" ] || return 0
+		done
+		return 1
+		;;
 	netavark) # podman 5 refuses to work without it, even where no container has a network
 		for f in /usr/lib/podman /usr/libexec/podman; do
 			[ ! -x "$f/netavark" ] || return 0

@@ -270,7 +270,62 @@ json_t *rig_fixture(const char *name)
 	return root;
 }
 
+char *rig_text(const char *name)
+{
+	char path[256], *text = calloc(1, 64 * 1024);
+	int fd;
+
+	(void)snprintf(path, sizeof(path), FIXTURES "%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_non_null(text);
+	assert_true(read(fd, text, 64 * 1024 - 1) > 0);
+	(void)close(fd);
+	return text;
+}
+
+char *rig_replace(char *text, const char *from, const char *to)
+{
+	char *whole = NULL;
+	size_t len;
+	FILE *f = open_memstream(&whole, &len);
+	const char *rest = text;
+
+	assert_non_null(f);
+	assert_non_null(strstr(text, from));
+	for (const char *at; (at = strstr(rest, from)); rest = at + strlen(from))
+		assert_true(fprintf(f, "%.*s%s", (int)(at - rest), rest, to) >= 0);
+	assert_true(fputs(rest, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	free(text);
+	return whole;
+}
+
 /* --- Processes --------------------------------------------------------------------------------------------------- */
+
+void rig_process(struct rig *g, const struct rig_process *p)
+{
+	char name[64], text[512];
+
+	if (access(rig_path(g, "proc"), F_OK) < 0) {
+		rig_mkdir(g, "proc");
+		(void)close(g->ctx.proc);
+		g->ctx.proc = open(rig_path(g, "proc"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_true(g->ctx.proc >= 0);
+	}
+	(void)snprintf(name, sizeof(name), "proc/%d", (int)p->pid);
+	if (access(rig_path(g, name), F_OK) < 0)
+		rig_mkdir(g, name);
+	(void)snprintf(name, sizeof(name), "proc/%d/stat", (int)p->pid);
+	(void)snprintf(text, sizeof(text), "%d (%s) S %d 0 0 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %llu 0 0\n", (int)p->pid,
+		       p->comm, (int)p->ppid, (unsigned long long)p->start_ticks);
+	rig_put(g, name, text, strlen(text));
+	(void)snprintf(name, sizeof(name), "proc/%d/comm", (int)p->pid);
+	(void)snprintf(text, sizeof(text), "%s\n", p->comm);
+	rig_put(g, name, text, strlen(text));
+	(void)snprintf(name, sizeof(name), "proc/%d/cgroup", (int)p->pid);
+	rig_put(g, name, p->cgroups, strlen(p->cgroups));
+}
 
 void child_start(struct rig_child *c)
 {

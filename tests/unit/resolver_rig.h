@@ -65,6 +65,19 @@ void rig_scribble(const struct rig *g, const char *name, const char *text, size_
 void rig_put_json(const struct rig *g, const char *name, const json_t *root);
 json_t *rig_fixture(const char *name);
 
+/* The text of a fixture; free() it. */
+char *rig_text(const char *name);
+/* The text with every @from replaced; frees @text. */
+char *rig_replace(char *text, const char *from, const char *to);
+
+/* From now on /proc is a directory of the scratch tree, with these processes in it. */
+struct rig_process {
+	pid_t pid, ppid;
+	uint64_t start_ticks;
+	const char *comm, *cgroups; /* the text of /proc/PID/cgroup */
+};
+void rig_process(struct rig *g, const struct rig_process *p);
+
 /* Real processes, which end with the test. */
 struct rig_child {
 	pid_t pid;

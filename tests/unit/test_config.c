@@ -47,13 +47,17 @@ static void an_empty_file_is_the_defaults(void **state)
 	assert_int_equal(c->max_programs, 1024);
 	assert_int_equal(c->max_programs_per_uid, 256);
 	assert_int_equal(c->nroles, 0);
-	assert_int_equal(c->ndirs, 8);
+	assert_int_equal(c->ndirs, 10);
 	assert_string_equal(c->dirs[0].engine, "podman");
 	assert_string_equal(c->dirs[0].path, "/var/lib/containers/storage");
 	assert_string_equal(c->dirs[5].path, "/run/runc"); /* two by default */
 	assert_string_equal(c->dirs[6].engine, "runc");
 	assert_string_equal(c->dirs[6].path, "/run/docker/runtime-runc/moby");
 	assert_string_equal(c->dirs[7].engine, "lxc");
+	assert_string_equal(c->dirs[8].engine, "nspawn");
+	assert_string_equal(c->dirs[8].path, "/run/systemd/machines");
+	assert_string_equal(c->dirs[9].engine, "libvirt-lxc");
+	assert_string_equal(c->dirs[9].path, "/run/libvirt/lxc");
 	for (int i = 0; i < CONFINED_COUNT; i++)
 		assert_int_not_equal(c->user[i].uid, 0);
 	config_free(c);
@@ -90,7 +94,7 @@ static void every_key_is_taken(void **state)
 	assert_int_equal(c->user[CONFINED_JOINER].uid, 70003);
 	assert_int_equal(c->user[CONFINED_JOINER].gid, 70003);
 	/* podman, docker and containerd are off, crun and runc have their defaults, and LXC's have no slash at the end. */
-	assert_int_equal(c->ndirs, 7);
+	assert_int_equal(c->ndirs, 9);
 	assert_string_equal(c->dirs[0].path, "/run/crun");
 	assert_string_equal(c->dirs[2].path, "/run/runc");
 	assert_string_equal(c->dirs[4].path, "/a");
@@ -353,7 +357,7 @@ static void the_shipped_file_is_the_defaults_and_two_roles(void **state)
 	assert_int_equal(c->roles[0].rights, RIGHT_ALL);
 	assert_string_equal(c->roles[1].name, "agents");
 	assert_int_equal(c->roles[1].rights, RIGHT_HOSTNAME | RIGHT_PID | RIGHT_CGROUP | RIGHT_INSPECT);
-	assert_int_equal(c->ndirs, 8);
+	assert_int_equal(c->ndirs, 10);
 	config_free(c);
 
 	/* Each commented key says what holds without it. */
@@ -373,7 +377,7 @@ static void the_shipped_file_is_the_defaults_and_two_roles(void **state)
 		fail_msg("%s", error);
 	assert_int_equal(c->max_sessions, 1024);
 	assert_int_equal(c->user[CONFINED_JOINER].uid, 64103);
-	assert_int_equal(c->ndirs, 8);
+	assert_int_equal(c->ndirs, 10);
 	config_free(c);
 }
 

@@ -235,6 +235,7 @@ static void test_bytes(void **state)
 static void test_refuses_nonsense(void **state)
 {
 	struct container_record m;
+	unsigned room = INDEX_ENGINES_MAX - ix.nengines; /* beside those that are known from the start */
 
 	(void)state;
 	m = record_of(0, "crun", "x", "y");
@@ -258,8 +259,7 @@ static void test_refuses_nonsense(void **state)
 		char engine[16];
 
 		(void)snprintf(engine, sizeof(engine), "e%d", (int)rid);
-		assert_int_equal(put(rid, engine, "x", "y"),
-				 ix.nengines < INDEX_ENGINES_MAX || rid <= 8 ? 0 : -EBADMSG);
+		assert_int_equal(put(rid, engine, "x", "y"), rid <= room ? 0 : -EBADMSG);
 	}
 	assert_int_equal(ix.nengines, INDEX_ENGINES_MAX);
 }
