@@ -62,7 +62,8 @@ domain_up() { # domain_up NAME
   </devices>
 </domain>
 END
-	virsh_lxc create "$file" >/dev/null
+	# More than once: another lab that ends takes the parent of all domains' cgroups away when it finds it empty.
+	virsh_lxc create "$file" >/dev/null || virsh_lxc create "$file" >/dev/null || virsh_lxc create "$file" >/dev/null
 	# virsh may be back before libvirt has been told of init, and has written it down.
 	wait_for 10 grep -q "<init pid='[1-9]" "/run/libvirt/lxc/$1.xml"
 }
