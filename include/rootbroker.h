@@ -100,7 +100,7 @@ int rootConnect(void);
  *	-ECONNREFUSED	nobody listens there
  *	-EPERM		who listens there is not root
  *	-EACCES		no role in the server's policy fits this caller, or @path may not be reached
- *	-EAGAIN		the server's limit of connections is reached; try later
+ *	-EAGAIN		the server's limit of connections of one uid is reached; try later
  *	-EPROTONOSUPPORT	no protocol version in common
  *	-ETIMEDOUT	no answer in time
  *	-ENOTCONN	the server closed the connection
@@ -182,7 +182,7 @@ int rootContainerHostName(int fd, const char *name, int namelen, char *buffer, i
 int rootContainerProcessID(int fd, const char *name, int namelen);
 
 /**
- * rootContainerCGroupName() - cgroup of a container's init process
+ * rootContainerCGroupName() - cgroup of a container's init process, as of when the server took notice of it
  * @buffer:	receives the NUL-terminated path below the cgroup mount, beginning with '/';
  *		ROOT_CGROUP_MAX + 1 bytes always suffice
  *
