@@ -25,9 +25,11 @@ struct call {
 	uint32_t statuses;
 };
 
+#define ANSWER_FDS_MAX 3 /* of any message to a client */
+
 struct answer {
 	struct wire_rd body; /* valid until the connection receives again */
-	int fds[CHAN_FDS_MAX];
+	int fds[ANSWER_FDS_MAX];
 	int nfds;
 };
 

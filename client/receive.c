@@ -18,10 +18,10 @@ void answer_close(struct answer *a)
 
 static bool out_of_descriptors(int like)
 {
-	int fds[CHAN_FDS_MAX], n = 0;
+	int fds[ANSWER_FDS_MAX], n = 0;
 	bool out = false;
 
-	while (n < CHAN_FDS_MAX && !out) {
+	while (n < ANSWER_FDS_MAX && !out) {
 		fds[n] = fcntl(like, F_DUPFD_CLOEXEC, 0);
 		if (fds[n] < 0)
 			out = true;
@@ -110,7 +110,7 @@ static bool said_more(int fd)
 int call_receive(struct conn *c, uint32_t serial, unsigned flags, struct incoming *ret)
 {
 	struct answer *a = &ret->answer;
-	int maxfds = flags & CALL_FDS ? CHAN_FDS_MAX : 0;
+	int maxfds = flags & CALL_FDS ? ANSWER_FDS_MAX : 0;
 	ssize_t peeked = 0, n;
 
 	/* Descriptors that find no room take their record with them, and with it the name of the program to end. */

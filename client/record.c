@@ -9,12 +9,17 @@ bool record_container(struct root_container *dst, const struct container_record 
 	memset(dst, 0, sizeof(*dst));
 	if (src->pid > INT_MAX || !str_copy(dst->engine, sizeof(dst->engine), src->engine) ||
 	    !str_copy(dst->id, sizeof(dst->id), src->id) || !str_copy(dst->name, sizeof(dst->name), src->name) ||
-	    !str_copy(dst->cgroup, sizeof(dst->cgroup), src->cgroup))
+	    !str_copy(dst->cgroup, sizeof(dst->cgroup), src->cgroup) ||
+	    !str_copy(dst->user, sizeof(dst->user), src->user) ||
+	    !str_copy(dst->init_cgroup, sizeof(dst->init_cgroup), src->init_cgroup) ||
+	    !str_copy(dst->hostname, sizeof(dst->hostname), src->hostname))
 		return false;
 	/* A newer server may know more states. */
-	dst->state = src->state > ROOT_CONTAINER_STOPPED ? ROOT_CONTAINER_UNKNOWN : src->state;
+	dst->state = src->state >= ROOT_CONTAINER_STATES ? ROOT_CONTAINER_UNKNOWN : src->state;
 	dst->pid = (int32_t)src->pid;
 	dst->owner = src->owner;
+	dst->exit_status = src->flags & RECORD_EXITED ? (int32_t)(src->exit & INT32_MAX) : ROOT_EXIT_UNKNOWN;
+	dst->generation = src->generation;
 	return true;
 }
 

@@ -12,7 +12,8 @@
 
 const char *state_name(uint32_t state)
 {
-	static const char *const names[] = {"unknown", "created", "running", "paused", "stopping", "stopped"};
+	static const char *const names[] = {"unknown", "created",  "running",  "paused",   "stopping",
+					    "stopped", "starting", "aborting", "freezing", "thawed"};
 
 	return state < sizeof(names) / sizeof(names[0]) ? names[state] : names[0];
 }

@@ -42,6 +42,7 @@ extern "C" {
 #define ROOT_NAME_MAX 511 /* a container's name, or what names one: "engine:name", an id, a prefix */
 #define ROOT_HOSTNAME_MAX 64 /* the kernel's limit */
 #define ROOT_CGROUP_MAX 4096
+#define ROOT_USER_MAX 63 /* the name of whoever runs a rootless engine */
 #define ROOT_PROGRAM_MAX 63 /* a program's label: the name of its file in programs.d */
 #define ROOT_DETAIL_MAX 255
 #define ROOT_ARGS_MAX 8192 /* all arguments of a start, with their NULs */
@@ -60,17 +61,64 @@ enum root_container_state {
 	ROOT_CONTAINER_PAUSED = 3,
 	ROOT_CONTAINER_STOPPING = 4,
 	ROOT_CONTAINER_STOPPED = 5,
+	/* On the way from one to another, where the engine says so. */
+	ROOT_CONTAINER_STARTING = 6,
+	ROOT_CONTAINER_ABORTING = 7,
+	ROOT_CONTAINER_FREEZING = 8,
+	ROOT_CONTAINER_THAWED = 9,
 };
+#define ROOT_CONTAINER_STATES 10
+
+#define ROOT_EXIT_UNKNOWN (-1)
 
 /* All that is known of a container. Strings end in NUL. */
 struct root_container {
 	char engine[ROOT_ENGINE_MAX + 1];
 	char id[ROOT_ID_MAX + 1];
 	char name[ROOT_NAME_MAX + 1]; /* empty: the engine gave it none that fits */
-	char cgroup[ROOT_CGROUP_MAX + 1]; /* of the init process; empty if not running */
+	char cgroup[ROOT_CGROUP_MAX + 1]; /* the container's own; empty if not running, or if it has none */
 	uint32_t state; /* enum root_container_state */
 	int32_t pid; /* init PID, 0 if not running */
 	uint32_t owner; /* uid whose engine runs it, 0 for the system's engines */
+	int32_t exit_status; /* of its init's last end, the wait(2) word; ROOT_EXIT_UNKNOWN */
+	uint64_t generation; /* of the last change that the server noticed, ascending over all containers */
+	char user[ROOT_USER_MAX + 1]; /* the owner's name; empty for the system's engines */
+	char init_cgroup[ROOT_CGROUP_MAX + 1]; /* of the init process, where that is deeper than @cgroup; else empty */
+	char hostname[ROOT_HOSTNAME_MAX + 1]; /* only if ROOT_LIST_HOSTNAMES asked for it; any bytes but NUL */
+};
+
+/* What happened to a container: the kind of a struct root_event. */
+enum root_event_kind {
+	ROOT_EVENT_PRESENT = 1, /* part of the present state */
+	ROOT_EVENT_ADDED = 2,
+	ROOT_EVENT_CHANGED = 3,
+	ROOT_EVENT_EXITED = 4, /* its exit_status has become known */
+	ROOT_EVENT_REMOVED = 5,
+	ROOT_EVENT_SYNCED = 6, /* the present state has been told; without a container */
+	ROOT_EVENT_RESYNC = 7, /* changes may be missing here: the present state follows; without a container */
+};
+
+struct root_event {
+	uint32_t kind; /* enum root_event_kind */
+	uint32_t reserved; /* 0 */
+	struct root_container container; /* after the change; what was removed, as it was before */
+};
+
+/* Where a watcher is. All zero: at the beginning. */
+struct root_watch {
+	uint64_t after, until; /* the server's */
+	uint32_t state; /* the library's */
+	uint32_t reserved;
+};
+
+#define ROOT_FACT_KEY_MAX 31
+#define ROOT_FACT_SOURCE_MAX 1023
+
+/* One thing that is known of a container, and how. */
+struct root_fact {
+	char key[ROOT_FACT_KEY_MAX + 1]; /* "pid" */
+	char value[ROOT_CGROUP_MAX + 1]; /* any bytes but NUL */
+	char source[ROOT_FACT_SOURCE_MAX + 1]; /* "/run/crun/web/status" */
 };
 
 /* A program of the catalogue, as far as the caller may start it. */
@@ -182,7 +230,7 @@ int rootContainerHostName(int fd, const char *name, int namelen, char *buffer, i
 int rootContainerProcessID(int fd, const char *name, int namelen);
 
 /**
- * rootContainerCGroupName() - cgroup of a container's init process, as of when the server took notice of it
+ * rootContainerCGroupName() - a container's own cgroup, as of when the server took notice of its init process
  * @buffer:	receives the NUL-terminated path below the cgroup mount, beginning with '/';
  *		ROOT_CGROUP_MAX + 1 bytes always suffice
  *
@@ -200,8 +248,45 @@ int rootContainerCGroupName(int fd, const char *name, int namelen, char *buffer,
 int rootContainerGet(int fd, const char *name, int namelen, struct root_container *record, size_t recordsize);
 
 /**
+ * rootContainerGetPidFD() - the same, with a descriptor of its init process
+ * @pidfd:	receives a pidfd, close-on-exec, the caller's from now on; -1 if the container is not running
+ *
+ * Return: 0, or an error as above, with -EINVAL if @pidfd is NULL, and -EMFILE if this process has no room for it.
+ */
+int rootContainerGetPidFD(int fd, const char *name, int namelen, struct root_container *record, size_t recordsize,
+			  int *pidfd);
+
+/**
+ * rootContainerOfProcess() - whose process is it?
+ * @pid:	of any process, in the server's PID namespace
+ *
+ * Return: 0; -ENOENT if it is in no container, -ESRCH if there is no such process, -EINVAL if @pid is less than 1 or @record is
+ * NULL or of size 0; or another error as above.
+ */
+int rootContainerOfProcess(int fd, int pid, struct root_container *record, size_t recordsize);
+
+/**
+ * rootContainerOfCGroup() - whose cgroup is it?
+ * @cgroup:	path below the cgroup mount, beginning with '/', as of /proc/PID/cgroup: a container's own, or one below that
+ * @len:	length of @cgroup in bytes, 1 to ROOT_CGROUP_MAX
+ *
+ * Return: 0; -ENOENT if it is no running container's; -EINVAL; or another error as above.
+ */
+int rootContainerOfCGroup(int fd, const char *cgroup, int len, struct root_container *record, size_t recordsize);
+
+/**
+ * rootContainerFacts() - everything that is known of a container, each with its source
+ * @facts:	array of @count facts, each @factsize bytes long; 32 always suffice
+ *
+ * For people: which keys there are depends on the engine.
+ *
+ * Return: how many facts were filled, or an error as above.
+ */
+int rootContainerFacts(int fd, const char *name, int namelen, struct root_fact *facts, size_t factsize, int count);
+
+/**
  * rootContainerList() - the containers of this host, a page at a time
- * @flags:	0
+ * @flags:	0, or ROOT_LIST_HOSTNAMES: the hostnames of those that run, at this moment
  * @cursor:	0 to begin with; moved on success
  * @records:	array of @count records, each @recordsize bytes long
  *
@@ -209,11 +294,30 @@ int rootContainerGet(int fd, const char *name, int namelen, struct root_containe
  * twice, but none is left out. Call until it returns 0.
  *
  * Return: how many records were filled, 0 at the end; or
- *	-EINVAL		an argument is NULL, @flags is not 0, or @count is less than 1
+ *	-EINVAL		an argument is NULL, @flags has other bits, or @count is less than 1
  *	-EACCES, -EAGAIN, -ETIMEDOUT, -ENOTCONN, -EPROTO, -EBADF as above
  */
+#define ROOT_LIST_HOSTNAMES 1u
 int rootContainerList(int fd, unsigned flags, uint64_t *cursor, struct root_container *records, size_t recordsize,
 		      int count);
+
+/**
+ * rootContainerWatch() - the present state, and then whatever happens to containers
+ * @watch:	all zero to begin with; moved on success. One for a connection
+ * @events:	array of @count events, each @eventsize bytes long
+ * @timeout_ms:	how long to wait for the first of them: 0 not at all, -1 for ever
+ *
+ * First comes the present state: a PRESENT for each container, then SYNCED. From then on each change, in order: nothing is left
+ * out, and nothing is told twice. A watcher that is too slow, or that outlives a part of the server, gets RESYNC, and the present
+ * state again: what was REMOVED meanwhile is what is not PRESENT. When it returned 0, @fd becomes readable once there may be
+ * something to call again for; other calls may be made meanwhile.
+ *
+ * Return: how many events were filled, 0 if there was none in time; or
+ *	-EINVAL		an argument is NULL, @eventsize is 0, @count is less than 1, or @timeout_ms is less than -1
+ *	-EACCES, -EAGAIN, -ENOTCONN, -EPROTO, -EBADF as above
+ */
+int rootContainerWatch(int fd, struct root_watch *watch, struct root_event *events, size_t eventsize, int count,
+		       int timeout_ms);
 
 /*
  * Programs. They are described by the administrator in the server's catalogue; a client names one and

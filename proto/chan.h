@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define CHAN_FDS_MAX 3
+#define CHAN_FDS_MAX 64
 
 /* Two connected, close-on-exec sockets. 0, or -errno. */
 int chan_pair(int fds[2]);

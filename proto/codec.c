@@ -112,26 +112,38 @@ int get_cgroup_reply(struct wire_rd *r, struct cgroup_reply *m)
 ssize_t put_container_record(struct wire_wr *w, const struct container_record *m)
 {
 	wire_put_u64(w, m->rid);
+	wire_put_u64(w, m->generation);
 	wire_put_u32(w, m->state);
+	wire_put_u32(w, m->flags);
 	wire_put_u32(w, m->pid);
 	wire_put_u32(w, m->owner);
+	wire_put_u32(w, m->exit);
 	wire_put_str(w, m->engine, ROOT_ENGINE_MAX);
 	wire_put_str(w, m->id, ROOT_ID_MAX);
 	wire_put_str(w, m->name, ROOT_NAME_MAX);
+	wire_put_str(w, m->user, ROOT_USER_MAX);
 	wire_put_str(w, m->cgroup, ROOT_CGROUP_MAX);
+	wire_put_str(w, m->init_cgroup, ROOT_CGROUP_MAX);
+	wire_put_str(w, m->hostname, ROOT_HOSTNAME_MAX);
 	return wire_wr_done(w);
 }
 
 void page_next_container(struct wire_rd *r, struct container_record *m)
 {
 	m->rid = wire_get_u64(r);
+	m->generation = wire_get_u64(r);
 	m->state = wire_get_u32(r);
+	m->flags = wire_get_u32(r);
 	m->pid = wire_get_u32(r);
 	m->owner = wire_get_u32(r);
+	m->exit = wire_get_u32(r);
 	get_name(r, &m->engine, ROOT_ENGINE_MAX);
 	get_name(r, &m->id, ROOT_ID_MAX);
 	wire_get_str(r, &m->name, ROOT_NAME_MAX);
+	wire_get_str(r, &m->user, ROOT_USER_MAX);
 	wire_get_str(r, &m->cgroup, ROOT_CGROUP_MAX);
+	wire_get_str(r, &m->init_cgroup, ROOT_CGROUP_MAX);
+	wire_get_str(r, &m->hostname, ROOT_HOSTNAME_MAX);
 }
 
 int get_container_record(struct wire_rd *r, struct container_record *m)
@@ -150,6 +162,50 @@ ssize_t put_list_request(struct wire_wr *w, const struct list_request *m)
 int get_list_request(struct wire_rd *r, struct list_request *m)
 {
 	m->cursor = wire_get_u64(r);
+	m->flags = wire_get_u32(r);
+	return wire_rd_done(r);
+}
+
+ssize_t put_process_request(struct wire_wr *w, const struct process_request *m)
+{
+	wire_put_u32(w, m->pid);
+	wire_put_u32(w, m->flags);
+	return wire_wr_done(w);
+}
+
+int get_process_request(struct wire_rd *r, struct process_request *m)
+{
+	m->pid = wire_get_u32(r);
+	m->flags = wire_get_u32(r);
+	return wire_rd_done(r);
+}
+
+ssize_t put_cgroup_request(struct wire_wr *w, const struct cgroup_request *m)
+{
+	wire_put_u32(w, m->flags);
+	wire_put_str(w, m->cgroup, ROOT_CGROUP_MAX);
+	return wire_wr_done(w);
+}
+
+int get_cgroup_request(struct wire_rd *r, struct cgroup_request *m)
+{
+	m->flags = wire_get_u32(r);
+	get_name(r, &m->cgroup, ROOT_CGROUP_MAX);
+	return wire_rd_done(r);
+}
+
+ssize_t put_watch_request(struct wire_wr *w, const struct watch_request *m)
+{
+	wire_put_u64(w, m->after);
+	wire_put_u64(w, m->until);
+	wire_put_u32(w, m->flags);
+	return wire_wr_done(w);
+}
+
+int get_watch_request(struct wire_rd *r, struct watch_request *m)
+{
+	m->after = wire_get_u64(r);
+	m->until = wire_get_u64(r);
 	m->flags = wire_get_u32(r);
 	return wire_rd_done(r);
 }
@@ -275,6 +331,44 @@ void page_next_program(struct wire_rd *r, struct program_record *m)
 	wire_get_str(r, &m->description, ROOT_DETAIL_MAX);
 }
 
+static void put_fact_record(struct wire_wr *w, const struct fact_record *m)
+{
+	wire_put_str(w, m->key, FACT_KEY_MAX);
+	wire_put_str(w, m->value, ROOT_CGROUP_MAX);
+	wire_put_str(w, m->source, FACT_SOURCE_MAX);
+}
+
+void page_next_fact(struct wire_rd *r, struct fact_record *m)
+{
+	get_name(r, &m->key, FACT_KEY_MAX);
+	wire_get_str(r, &m->value, ROOT_CGROUP_MAX);
+	wire_get_str(r, &m->source, FACT_SOURCE_MAX);
+}
+
+static void put_event_record(struct wire_wr *w, const struct event_record *m)
+{
+	wire_put_u32(w, m->kind);
+	(void)put_container_record(w, &m->container);
+}
+
+void page_next_event(struct wire_rd *r, struct event_record *m)
+{
+	m->kind = wire_get_u32(r);
+	page_next_container(r, &m->container);
+}
+
+void put_events_head(struct wire_wr *w, const struct events_head *m)
+{
+	wire_put_u32(w, m->flags);
+	wire_put_u64(w, m->after);
+}
+
+void get_events_head(struct wire_rd *r, struct events_head *m)
+{
+	m->flags = wire_get_u32(r);
+	m->after = wire_get_u64(r);
+}
+
 void page_begin(struct page_wr *p, struct wire_wr *w)
 {
 	*p = (struct page_wr){.w = w, .at = w->len};
@@ -293,25 +387,22 @@ static bool page_keep(struct page_wr *p, const struct wire_wr *before)
 	return true;
 }
 
-bool page_add_container(struct page_wr *p, const struct container_record *m)
-{
-	struct wire_wr before = *p->w;
-
-	if (before.bad)
-		return false;
-	(void)put_container_record(p->w, m);
-	return page_keep(p, &before);
-}
-
-bool page_add_program(struct page_wr *p, const struct program_record *m)
-{
-	struct wire_wr before = *p->w;
-
-	if (before.bad)
-		return false;
-	put_program_record(p->w, m);
-	return page_keep(p, &before);
-}
+/* One function for each kind of record: writes it, or leaves the page as it was. */
+#define PAGE_ADD(name, put)                                                    \
+	bool page_add_##name(struct page_wr *p, const struct name##_record *m) \
+	{                                                                      \
+		struct wire_wr before = *p->w;                                 \
+                                                                               \
+		if (before.bad)                                                \
+			return false;                                          \
+		(void)put(p->w, m);                                            \
+		return page_keep(p, &before);                                  \
+	}
+PAGE_ADD(container, put_container_record)
+PAGE_ADD(program, put_program_record)
+PAGE_ADD(fact, put_fact_record)
+PAGE_ADD(event, put_event_record)
+#undef PAGE_ADD
 
 ssize_t page_end(struct page_wr *p, uint64_t next)
 {

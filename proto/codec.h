@@ -27,8 +27,9 @@ struct error_reply {
 	struct str detail; /* printable, at most ROOT_DETAIL_MAX bytes; may be empty */
 };
 /* CONTAINER_HOSTNAME, CONTAINER_PID, CONTAINER_CGROUP, CONTAINER_GET */
+#define GET_PIDFD 1u /* flags of CONTAINER_GET: the init's pidfd comes with the answer, if it is alive */
 struct name_request {
-	uint32_t flags; /* 0 */
+	uint32_t flags; /* 0 but for CONTAINER_GET */
 	struct str name; /* 1 to ROOT_NAME_MAX bytes */
 };
 /* HOSTNAME */
@@ -44,17 +45,63 @@ struct cgroup_reply {
 	struct str cgroup; /* at most ROOT_CGROUP_MAX bytes */
 };
 /* CONTAINER, and each of CONTAINERS */
+#define RECORD_EXITED 1u /* flags: @exit is known */
 struct container_record {
 	uint64_t rid; /* the record's number, ascending, never used again: the cursor of a listing */
+	uint64_t generation; /* of its last change, ascending over all records; 0 between resolver and frontend */
 	uint32_t state; /* enum root_container_state */
+	uint32_t flags;
 	uint32_t pid; /* 0: not running */
 	uint32_t owner;
-	struct str engine, id, name, cgroup;
+	uint32_t exit; /* the wait(2) word of its init's last end */
+	struct str engine, id, name;
+	struct str user; /* the owner's name; empty for the system's engines */
+	struct str cgroup; /* the container's own; empty: not running, or it has none */
+	struct str init_cgroup; /* of its init where that is deeper; else empty */
+	struct str hostname; /* only in a list, if it was asked for; else empty */
 };
 /* CONTAINER_LIST, PROGRAM_LIST */
+#define LIST_HOSTNAMES 1u /* flags of CONTAINER_LIST */
 struct list_request {
 	uint64_t cursor; /* 0 to begin with */
+	uint32_t flags; /* 0 but for CONTAINER_LIST */
+};
+/* CONTAINER_OF_PROCESS */
+struct process_request {
+	uint32_t pid;
 	uint32_t flags; /* 0 */
+};
+/* CONTAINER_OF_CGROUP */
+struct cgroup_request {
+	uint32_t flags; /* 0 */
+	struct str cgroup; /* 1 to ROOT_CGROUP_MAX bytes */
+};
+/*
+ * CONTAINER_WATCH: where the watcher is. While @after is below @until the present state is told, the records whose last change lies
+ * between the two; then every change after @after. Both 0: from the beginning. The answer's two are those of the next request. A
+ * session has one watch at a time: a second one has the first answered at once, with no event.
+ */
+struct watch_request {
+	uint64_t after, until; /* generations */
+	uint32_t flags; /* 0 */
+};
+/* each of EVENTS */
+enum event_kind {
+	EVENT_PRESENT = 1, /* part of the present state */
+	EVENT_ADDED = 2,
+	EVENT_CHANGED = 3,
+	EVENT_EXITED = 4, /* the status of its end has become known */
+	EVENT_REMOVED = 5,
+};
+struct event_record {
+	uint32_t kind;
+	struct container_record container; /* as it was after the change; what is removed, as it was before */
+};
+#define FACT_KEY_MAX 31
+#define FACT_SOURCE_MAX 1023
+/* each of FACTS: what is known, and from where */
+struct fact_record {
+	struct str key, value, source; /* at most FACT_KEY_MAX, ROOT_CGROUP_MAX, FACT_SOURCE_MAX bytes */
 };
 /* PROCESS_START */
 #define START_STDERR 1u /* flags: the client wants the program's standard error */
@@ -117,6 +164,12 @@ ssize_t put_container_record(struct wire_wr *w, const struct container_record *m
 int get_container_record(struct wire_rd *r, struct container_record *m);
 ssize_t put_list_request(struct wire_wr *w, const struct list_request *m);
 int get_list_request(struct wire_rd *r, struct list_request *m);
+ssize_t put_process_request(struct wire_wr *w, const struct process_request *m);
+int get_process_request(struct wire_rd *r, struct process_request *m);
+ssize_t put_cgroup_request(struct wire_wr *w, const struct cgroup_request *m);
+int get_cgroup_request(struct wire_rd *r, struct cgroup_request *m);
+ssize_t put_watch_request(struct wire_wr *w, const struct watch_request *m);
+int get_watch_request(struct wire_rd *r, struct watch_request *m);
 ssize_t put_start_request(struct wire_wr *w, const struct start_request *m);
 int get_start_request(struct wire_rd *r, struct start_request *m);
 ssize_t put_started_reply(struct wire_wr *w, const struct started_reply *m);
@@ -135,7 +188,7 @@ int get_cancel_request(struct wire_rd *r, struct cancel_request *m);
 int get_nothing(struct wire_rd *r);
 
 /*
- * Pages: CONTAINERS and PROGRAMS. u64 next cursor (0: this was the last page), u16 count, the records.
+ * Pages: CONTAINERS, FACTS and PROGRAMS. u64 next cursor (0: this was the last page), u16 count, the records.
  * page_begin() comes after the header; page_add_*() is false, and the page unchanged, when the record has no room left.
  */
 struct page_wr {
@@ -146,11 +199,26 @@ struct page_wr {
 void page_begin(struct page_wr *p, struct wire_wr *w);
 bool page_add_container(struct page_wr *p, const struct container_record *m);
 bool page_add_program(struct page_wr *p, const struct program_record *m);
+bool page_add_fact(struct page_wr *p, const struct fact_record *m);
 ssize_t page_end(struct page_wr *p, uint64_t next);
 
 /* get_page() reads next and count; then count times page_next_*(); then wire_rd_done(). */
 void get_page(struct wire_rd *r, uint64_t *next, uint16_t *count);
 void page_next_container(struct wire_rd *r, struct container_record *m);
 void page_next_program(struct wire_rd *r, struct program_record *m);
+void page_next_fact(struct wire_rd *r, struct fact_record *m);
+
+/*
+ * EVENTS: u32 flags, u64 after, then a page as above, whose next cursor is the next request's until.
+ */
+#define EVENTS_RESYNC 1u /* what came after the request's @after is no longer known: the present state follows */
+struct events_head {
+	uint32_t flags;
+	uint64_t after;
+};
+void put_events_head(struct wire_wr *w, const struct events_head *m);
+void get_events_head(struct wire_rd *r, struct events_head *m);
+bool page_add_event(struct page_wr *p, const struct event_record *m);
+void page_next_event(struct wire_rd *r, struct event_record *m);
 
 #endif

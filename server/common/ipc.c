@@ -242,19 +242,75 @@ int get_ipc_token(struct wire_rd *r, struct ipc_token *m)
 	return wire_rd_done(r);
 }
 
-ssize_t put_ipc_joined(struct wire_wr *w, const struct ipc_joined *m)
+ssize_t put_ipc_find_process(struct wire_wr *w, const struct ipc_find_process *m)
+{
+	wire_put_u64(w, m->token);
+	wire_put_u32(w, m->pid);
+	return wire_wr_done(w);
+}
+
+int get_ipc_find_process(struct wire_rd *r, struct ipc_find_process *m)
+{
+	m->token = wire_get_u64(r);
+	m->pid = wire_get_u32(r);
+	return wire_rd_done(r);
+}
+
+ssize_t put_ipc_found(struct wire_wr *w, const struct ipc_found *m)
 {
 	wire_put_u64(w, m->token);
 	wire_put_u32(w, m->error);
-	wire_put_str(w, m->hostname, ROOT_HOSTNAME_MAX);
+	wire_put_u64(w, m->rid);
+	return wire_wr_done(w);
+}
+
+int get_ipc_found(struct wire_rd *r, struct ipc_found *m)
+{
+	m->token = wire_get_u64(r);
+	m->error = wire_get_u32(r);
+	m->rid = wire_get_u64(r);
+	return wire_rd_done(r);
+}
+
+ssize_t put_ipc_facts(struct wire_wr *w, const struct ipc_facts *m)
+{
+	wire_put_u64(w, m->token);
+	wire_put_u32(w, m->error);
+	wire_put_u64(w, m->rid);
+	return wire_wr_done(w);
+}
+
+int get_ipc_facts(struct wire_rd *r, struct ipc_facts *m)
+{
+	m->token = wire_get_u64(r);
+	m->error = wire_get_u32(r);
+	m->rid = wire_get_u64(r);
+	return r->bad ? -EBADMSG : 0;
+}
+
+ssize_t put_ipc_joined(struct wire_wr *w, const struct ipc_joined *m)
+{
+	wire_put_u64(w, m->token);
+	wire_put_u16(w, m->count);
+	for (uint16_t i = 0; i < m->count && i < IPC_JOIN_MAX; i++) {
+		wire_put_u32(w, m->names[i].error);
+		wire_put_str(w, m->names[i].hostname, ROOT_HOSTNAME_MAX);
+	}
 	return wire_wr_done(w);
 }
 
 int get_ipc_joined(struct wire_rd *r, struct ipc_joined *m)
 {
 	m->token = wire_get_u64(r);
-	m->error = wire_get_u32(r);
-	wire_get_str(r, &m->hostname, ROOT_HOSTNAME_MAX);
+	m->count = wire_get_u16(r);
+	if (m->count == 0 || m->count > IPC_JOIN_MAX) {
+		r->bad = true;
+		m->count = 0;
+	}
+	for (uint16_t i = 0; i < m->count; i++) {
+		m->names[i].error = wire_get_u32(r);
+		wire_get_str(r, &m->names[i].hostname, ROOT_HOSTNAME_MAX);
+	}
 	return wire_rd_done(r);
 }
 

@@ -14,7 +14,8 @@
 #include "../../proto/codec.h"
 
 #define IPC_RECORD_MAX (WIRE_RECORD_MAX + 64) /* a whole client record, and its envelope */
-#define IPC_FDS_MAX 3
+#define IPC_FDS_MAX 64
+#define IPC_JOIN_MAX IPC_FDS_MAX /* processes of one JOIN */
 #define IPC_OPAQUE_MAX 1024 /* what the keeper keeps with a descriptor */
 #define IPC_PATH_MAX 4095
 
@@ -124,10 +125,28 @@ struct ipc_rid { /* INDEX_REMOVE */
 struct ipc_token { /* SYNC, SYNCED, JOIN */
 	uint64_t token;
 };
-struct ipc_joined { /* JOINED */
+struct ipc_find_process { /* FIND_PROCESS */
 	uint64_t token;
+	uint32_t pid;
+};
+struct ipc_found { /* FOUND */
+	uint64_t token;
+	uint32_t error; /* ESRCH: no such process; 0: @rid */
+	uint64_t rid; /* 0: it is in no container */
+};
+struct ipc_facts { /* FACTS_REQ (@error is 0), FACTS_REPLY, which goes on with a page as of FACTS if @error is 0 */
+	uint64_t token;
+	uint32_t error; /* ENOENT: no such record */
+	uint64_t rid;
+};
+struct ipc_joined_name {
 	uint32_t error; /* errno of the joiner's setns(); 0: @hostname is valid */
 	struct str hostname;
+};
+struct ipc_joined { /* JOINED: an answer for each descriptor of the JOIN, in their order */
+	uint64_t token;
+	uint16_t count; /* 1 to IPC_JOIN_MAX */
+	struct ipc_joined_name names[IPC_JOIN_MAX];
 };
 
 enum ipc_lxc_command { IPC_LXC_STATE = 1, IPC_LXC_INIT_PIDFD = 2, IPC_LXC_WATCH = 3 };
@@ -164,6 +183,9 @@ IPC_CODEC(cancel, ipc_cancel);
 IPC_CODEC(program_list, ipc_program_list);
 IPC_CODEC(rid, ipc_rid);
 IPC_CODEC(token, ipc_token);
+IPC_CODEC(find_process, ipc_find_process);
+IPC_CODEC(found, ipc_found);
+IPC_CODEC(facts, ipc_facts); /* the getter does not look for the end: the page does */
 IPC_CODEC(joined, ipc_joined);
 IPC_CODEC(lxc_ask, ipc_lxc_ask);
 IPC_CODEC(lxc_socket, ipc_lxc_socket);

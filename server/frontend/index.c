@@ -198,26 +198,31 @@ static struct str keep_text(char **at, struct str s)
 
 static struct record *record_new(const struct container_record *m, const struct engine_index *e, int pidfd)
 {
-	struct record *r = malloc(sizeof(*r) + m->id.len + m->name.len + m->cgroup.len);
+	struct record *r =
+		malloc(sizeof(*r) + m->id.len + m->name.len + m->user.len + m->cgroup.len + m->init_cgroup.len);
 	char *at;
 
 	if (!r)
 		return NULL;
 	at = r->text;
 	*r = (struct record){.rid = m->rid, .state = m->state, .pid = m->pid, .owner = m->owner, .engine = e};
+	r->flags = m->flags;
+	r->exit = m->exit;
 	r->refs = 1;
 	r->pidfd = pidfd;
 	r->id = keep_text(&at, m->id);
 	r->name = keep_text(&at, m->name);
+	r->user = keep_text(&at, m->user);
 	r->cgroup = keep_text(&at, m->cgroup);
+	r->init_cgroup = keep_text(&at, m->init_cgroup);
 	return r;
 }
 
 /* 0 and the largest rid are the ends of a search. A ':' in an engine's name would make "engine:name" a riddle. */
 static bool plausible(const struct container_record *m)
 {
-	return m->rid && m->rid != UINT64_MAX && m->state <= ROOT_CONTAINER_STOPPED && m->pid <= INT_MAX &&
-	       m->engine.len && m->id.len && !memchr(m->engine.p, ':', m->engine.len);
+	return m->rid && m->rid != UINT64_MAX && m->state < ROOT_CONTAINER_STATES && !(m->flags & ~RECORD_EXITED) &&
+	       m->pid <= INT_MAX && m->engine.len && m->id.len && !memchr(m->engine.p, ':', m->engine.len);
 }
 
 static struct record *find_rid(const struct index *ix, uint64_t rid)
@@ -261,6 +266,7 @@ int index_put(struct index *ix, const struct container_record *m, int pidfd)
 	if (!r)
 		return -ENOMEM;
 	(void)take_fd(&fd);
+	r->generation = ++ix->generation;
 	insert(&ix->rids, r);
 	insert(&e->ids, r);
 	if (r->name.len)

@@ -22,13 +22,13 @@
 struct engine_index;
 
 struct record {
-	uint64_t rid;
-	uint32_t state, pid, owner;
+	uint64_t rid, generation;
+	uint32_t state, flags, pid, owner, exit;
 	int pidfd; /* -1: not running */
 	unsigned refs;
 	const struct engine_index *engine;
-	struct str id, name, cgroup;
-	char text[]; /* of the three */
+	struct str id, name, user, cgroup, init_cgroup;
+	char text[]; /* of the five */
 };
 
 enum index_key { INDEX_BY_RID, INDEX_BY_ID, INDEX_BY_NAME };
@@ -48,6 +48,7 @@ struct index {
 	struct sorted rids;
 	struct engine_index engines[INDEX_ENGINES_MAX];
 	unsigned nengines;
+	uint64_t generation; /* of the last change */
 };
 
 /* With the names of the engines that there are in the world: "docker:web" is not a name on a host without docker. */

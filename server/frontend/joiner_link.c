@@ -72,12 +72,12 @@ static bool joined(struct frontend *f, const struct ipc_joined *m)
 	struct joiner_slot *slot = slot_of(&f->joiner, m->token);
 	struct parked *p = slot->parked;
 
-	if (!m->token || slot->token != m->token)
+	if (!m->token || slot->token != m->token || m->count != 1)
 		return false;
 	*slot = (struct joiner_slot){0};
 	if (p) {
 		p->slot = -1;
-		query_joined(f, p, m->error, m->hostname);
+		query_joined(f, p, m->names[0].error, m->names[0].hostname);
 	}
 	return true;
 }

@@ -100,15 +100,18 @@ static void refuse_stopped(struct query *q, const struct record *r)
 
 static struct container_record describe(const struct record *r, bool alive)
 {
-	struct container_record m = {.rid = r->rid, .state = r->state, .owner = r->owner};
+	struct container_record m = {.rid = r->rid, .generation = r->generation, .state = r->state, .owner = r->owner};
 
 	m.engine = str_of(r->engine->name);
 	m.id = r->id;
 	m.name = r->name;
-	m.cgroup = STR("");
+	m.user = r->user;
+	m.flags = r->flags;
+	m.exit = r->exit;
 	if (alive) {
 		m.pid = r->pid;
 		m.cgroup = r->cgroup;
+		m.init_cgroup = r->init_cgroup;
 	} else if (r->pid) {
 		m.state = ROOT_CONTAINER_STOPPED;
 	}

@@ -42,16 +42,15 @@ static void send_or_end(int fd, const struct wire_wr *w)
 		end(EX_PROTOCOL);
 }
 
-/* The next record, with the one descriptor that every record to the joiner carries. */
-static int recv_or_end(int fd, struct ipc_in *in, uint16_t type)
+/* The next record, with the descriptors that every record to the joiner carries. */
+static void recv_or_end(int fd, struct ipc_in *in, uint16_t type)
 {
 	int r = ipc_recv(fd, in, 0);
 
 	if (r == 0)
 		end(EXIT_SUCCESS);
-	if (r < 0 || in->type != type || in->nfds != 1)
+	if (r < 0 || in->type != type || in->nfds < 1)
 		end(EX_PROTOCOL);
-	return ipc_take_fd(in);
 }
 
 /* 0, or the errno of joining; @name is then empty. */
@@ -71,20 +70,28 @@ static int read_hostname(int pidfd, int home, struct utsname *name)
 
 static void join(int frontend, struct ipc_in *in, int home)
 {
-	autoclose int pidfd = recv_or_end(frontend, in, IPC_JOIN);
+	static char text[IPC_JOIN_MAX][ROOT_HOSTNAME_MAX];
+	static struct ipc_joined answer;
+	static uint8_t buf[WIRE_RECORD_MAX];
 	struct ipc_token request;
-	struct ipc_joined answer;
 	struct utsname name;
 	struct wire_wr w;
-	uint8_t buf[256];
 
+	recv_or_end(frontend, in, IPC_JOIN);
 	if (get_ipc_token(&in->body, &request) < 0)
 		end(EX_PROTOCOL);
 	answer.token = request.token;
-	answer.error = (uint32_t)read_hostname(pidfd, home, &name);
-	close_fd(&pidfd);
-	/* Bytes of a container: 64 of any value, and what follows a NUL is no part of the name. */
-	answer.hostname = (struct str){name.nodename, strnlen(name.nodename, ROOT_HOSTNAME_MAX)};
+	answer.count = (uint16_t)in->nfds;
+	for (int i = 0; i < in->nfds; i++) {
+		struct ipc_joined_name *n = &answer.names[i];
+
+		n->error = (uint32_t)read_hostname(in->fds[i], home, &name);
+		/* Bytes of a container: 64 of any value, and what follows a NUL is no part of the name. */
+		n->hostname = (struct str){text[i], strnlen(name.nodename, ROOT_HOSTNAME_MAX)};
+		memcpy(text[i], name.nodename, n->hostname.len);
+	}
+	/* None is kept: a namespace lives as long as somebody refers to it. */
+	ipc_drop(in);
 	wire_wr_init(&w, buf, sizeof(buf));
 	wire_put_header(&w, IPC_JOINED, in->serial);
 	put_ipc_joined(&w, &answer);
@@ -93,12 +100,12 @@ static void join(int frontend, struct ipc_in *in, int home)
 
 static int take_peer(struct ipc_in *in)
 {
-	int fd = recv_or_end(MONITOR_FD, in, IPC_PEER);
 	struct ipc_peer_msg peer;
 
-	if (get_ipc_peer(&in->body, &peer) < 0 || peer.peer != IPC_PEER_FRONTEND)
+	recv_or_end(MONITOR_FD, in, IPC_PEER);
+	if (in->nfds != 1 || get_ipc_peer(&in->body, &peer) < 0 || peer.peer != IPC_PEER_FRONTEND)
 		end(EX_PROTOCOL);
-	return fd;
+	return ipc_take_fd(in);
 }
 
 static void serve(int home) __attribute__((noreturn));

@@ -148,6 +148,7 @@ void table_set_running(struct table *t, struct entry *e, uint32_t state, struct 
 	drop_init(t, e);
 	e->init = *init;
 	e->state = state;
+	e->exited = false;
 	*init = INIT_NONE;
 	if (epoll_ctl(t->ends_fd, EPOLL_CTL_ADD, e->init.pidfd, &ev) < 0) {
 		/* Without it the container's end would never be seen: better not to say that it runs. */
@@ -164,6 +165,15 @@ void table_set_stopped(struct table *t, struct entry *e)
 		return;
 	drop_init(t, e);
 	e->state = ROOT_CONTAINER_STOPPED;
+	changed(t, e);
+}
+
+void table_set_exit(struct table *t, struct entry *e, uint32_t wait_status)
+{
+	if (e->exited && e->exit == wait_status)
+		return;
+	e->exited = true;
+	e->exit = wait_status;
 	changed(t, e);
 }
 
@@ -243,6 +253,9 @@ static void tell(struct table *t, struct entry *e, const struct entry *run)
 		.engine = str_of(e->scope->engine),
 		.id = str_of(e->group->id),
 		.name = text(e->name),
+		.user = text(e->scope->user),
+		.flags = r && r->exited ? RECORD_EXITED : 0,
+		.exit = r && r->exited ? r->exit : 0,
 		.cgroup = text(live ? r->init.cgroup : NULL),
 	};
 

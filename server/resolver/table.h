@@ -30,6 +30,7 @@ struct scope {
 	const char *engine;
 	enum table_level level;
 	uint32_t owner; /* uid whose engine it is */
+	const char *user; /* its name; NULL: the system's */
 	struct engine_dir *dir; /* for the engine alone */
 };
 
@@ -41,6 +42,8 @@ struct entry {
 	uint32_t state; /* enum root_container_state; of the run level and the own level */
 	pid_t paused; /* of the name level: the init process that it says it has paused; 0: none */
 	struct init init;
+	bool exited; /* @exit is the wait(2) word of its init's last end */
+	uint32_t exit;
 	uint64_t version; /* of the fields above, ascending over all entries */
 	uint64_t rid; /* 0: not published */
 	uint64_t sent_version, sent_run_version;
@@ -80,6 +83,8 @@ void table_set_paused(struct table *t, struct entry *e, pid_t pid);
 /* The live init process. Takes what is in @init. */
 void table_set_running(struct table *t, struct entry *e, uint32_t state, struct init *init);
 void table_set_stopped(struct table *t, struct entry *e);
+/* How its last init ended. Forgotten when another one runs. */
+void table_set_exit(struct table *t, struct entry *e, uint32_t wait_status);
 
 /* Notices the inits that have ended up to now. */
 void table_drain_ends(struct table *t);

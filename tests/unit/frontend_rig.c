@@ -274,7 +274,7 @@ uint64_t rig_expect_join(struct rig *r, int *pidfd)
 
 void rig_joined(struct rig *r, uint64_t token, uint32_t error, const char *hostname)
 {
-	struct ipc_joined m = {.token = token, .error = error, .hostname = str_of(hostname)};
+	struct ipc_joined m = {.token = token, .count = 1, .names = {{error, str_of(hostname)}}};
 
 	(void)put_ipc_joined(rig_begin(IPC_JOINED, 0), &m);
 	rig_send(r, r->joiner, NULL, 0);

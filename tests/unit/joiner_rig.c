@@ -224,12 +224,12 @@ static uint32_t recv_joined(struct joiner *j, uint64_t token, char *name, size_t
 	assert_int_equal(in.nfds, 0);
 	assert_int_equal(get_ipc_joined(&in.body, &m), 0);
 	assert_true(m.token == token);
-	assert_true(m.hostname.len <= ROOT_HOSTNAME_MAX);
-	if (m.hostname.len > 0)
-		memcpy(name, m.hostname.p, m.hostname.len);
-	name[m.hostname.len] = '\0';
-	*len = m.hostname.len;
-	return m.error;
+	assert_true(m.names[0].hostname.len <= ROOT_HOSTNAME_MAX);
+	if (m.names[0].hostname.len > 0)
+		memcpy(name, m.names[0].hostname.p, m.names[0].hostname.len);
+	name[m.names[0].hostname.len] = '\0';
+	*len = m.names[0].hostname.len;
+	return m.names[0].error;
 }
 
 uint32_t joiner_ask(struct joiner *j, int fd, char *name, size_t *len)

@@ -104,9 +104,13 @@ static int case_cgroup(struct wire_rd *r, char *t, size_t n, struct wire_wr *w)
 
 static void describe_container(const struct container_record *m, char *t, size_t n)
 {
-	(void)snprintf(t, n, "rid=%llu state=%u pid=%u owner=%u engine=%.*s id=%.*s name=%.*s cgroup=%.*s",
-		       (unsigned long long)m->rid, m->state, m->pid, m->owner, SV(m->engine), SV(m->id), SV(m->name),
-		       SV(m->cgroup));
+	(void)snprintf(
+		t, n,
+		"rid=%llu generation=%llu state=%u flags=%u pid=%u owner=%u exit=%u engine=%.*s id=%.*s name=%.*s "
+		"user=%.*s cgroup=%.*s init_cgroup=%.*s hostname=%.*s",
+		(unsigned long long)m->rid, (unsigned long long)m->generation, m->state, m->flags, m->pid, m->owner,
+		m->exit, SV(m->engine), SV(m->id), SV(m->name), SV(m->user), SV(m->cgroup), SV(m->init_cgroup),
+		SV(m->hostname));
 }
 
 static int case_container(struct wire_rd *r, char *t, size_t n, struct wire_wr *w)
@@ -160,6 +164,84 @@ static int case_programs(struct wire_rd *r, char *t, size_t n, struct wire_wr *w
 	}
 	(void)page_end(&page, next);
 	return wire_rd_done(r);
+}
+
+static int case_events(struct wire_rd *r, char *t, size_t n, struct wire_wr *w)
+{
+	struct events_head head;
+	struct event_record m;
+	struct page_wr page;
+	uint64_t until;
+	uint16_t count;
+	int at;
+
+	get_events_head(r, &head);
+	put_events_head(w, &head);
+	page_begin(&page, w);
+	get_page(r, &until, &count);
+	at = snprintf(t, n, "flags=%u after=%llu until=%llu count=%u", head.flags, (unsigned long long)head.after,
+		      (unsigned long long)until, count);
+	for (uint16_t i = 0; i < count && !r->bad; i++) {
+		page_next_event(r, &m);
+		(void)page_add_event(&page, &m);
+		at += snprintf(t + at, n - (size_t)at, " kind=%u ", m.kind);
+		describe_container(&m.container, t + at, n - (size_t)at);
+		at = (int)strlen(t);
+	}
+	(void)page_end(&page, until);
+	return wire_rd_done(r);
+}
+
+static int case_facts(struct wire_rd *r, char *t, size_t n, struct wire_wr *w)
+{
+	struct fact_record m;
+	struct page_wr page;
+	uint64_t next;
+	uint16_t count;
+	int at;
+
+	page_begin(&page, w);
+	get_page(r, &next, &count);
+	at = snprintf(t, n, "next=%llu count=%u", (unsigned long long)next, count);
+	for (uint16_t i = 0; i < count && !r->bad; i++) {
+		page_next_fact(r, &m);
+		(void)page_add_fact(&page, &m);
+		at += snprintf(t + at, n - (size_t)at, " key=%.*s value=%.*s source=%.*s", SV(m.key), SV(m.value),
+			       SV(m.source));
+	}
+	(void)page_end(&page, next);
+	return wire_rd_done(r);
+}
+
+static int case_process(struct wire_rd *r, char *t, size_t n, struct wire_wr *w)
+{
+	struct process_request m;
+	int e = get_process_request(r, &m);
+
+	(void)put_process_request(w, &m);
+	(void)snprintf(t, n, "pid=%u flags=%u", m.pid, m.flags);
+	return e;
+}
+
+static int case_of_cgroup(struct wire_rd *r, char *t, size_t n, struct wire_wr *w)
+{
+	struct cgroup_request m;
+	int e = get_cgroup_request(r, &m);
+
+	(void)put_cgroup_request(w, &m);
+	(void)snprintf(t, n, "flags=%u cgroup=%.*s", m.flags, SV(m.cgroup));
+	return e;
+}
+
+static int case_watch(struct wire_rd *r, char *t, size_t n, struct wire_wr *w)
+{
+	struct watch_request m;
+	int e = get_watch_request(r, &m);
+
+	(void)put_watch_request(w, &m);
+	(void)snprintf(t, n, "after=%llu until=%llu flags=%u", (unsigned long long)m.after, (unsigned long long)m.until,
+		       m.flags);
+	return e;
 }
 
 static int case_list(struct wire_rd *r, char *t, size_t n, struct wire_wr *w)
@@ -261,6 +343,12 @@ static const struct codec_case cases[] = {
 	{MSG_CONTAINER, case_container},
 	{MSG_CONTAINER_LIST, case_list},
 	{MSG_CONTAINERS, case_containers},
+	{MSG_CONTAINER_OF_PROCESS, case_process},
+	{MSG_CONTAINER_OF_CGROUP, case_of_cgroup},
+	{MSG_CONTAINER_WATCH, case_watch},
+	{MSG_EVENTS, case_events},
+	{MSG_CONTAINER_FACTS, case_name},
+	{MSG_FACTS, case_facts},
 	{MSG_PROCESS_START, case_start},
 	{MSG_STARTED, case_started},
 	{MSG_PROCESS_WAIT, case_wait},

@@ -288,7 +288,7 @@ static void its_own_uid_may_not_trace_it(void **state)
 static void it_serves_behind_its_filter(void **state)
 {
 	struct hostname_reply hostname;
-	struct ipc_joined joined = {.hostname = STR("name")};
+	struct ipc_joined joined = {.count = 1, .names = {{0, STR("name")}}};
 	struct ipc_token token;
 	struct pid_reply pid;
 	int fd, pidfd;

@@ -249,7 +249,7 @@ static void test_refuses_nonsense(void **state)
 	m = record_of(1, "crun", "", "y");
 	assert_int_equal(index_put(&ix, &m, -1), -EBADMSG);
 	m = record_of(1, "crun", "x", "y");
-	m.state = ROOT_CONTAINER_STOPPED + 1;
+	m.state = ROOT_CONTAINER_STATES;
 	assert_int_equal(index_put(&ix, &m, -1), -EBADMSG);
 	m = record_of(1, "crun", "x", "y");
 	m.pid = 0x80000000u;

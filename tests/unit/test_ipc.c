@@ -138,7 +138,9 @@ static void bodies_round_trip_and_are_exact(void **state)
 	ROUND_TRIP(program_list, ipc_program_list, 1, {0, 0});
 	ROUND_TRIP(rid, ipc_rid, 9);
 	ROUND_TRIP(token, ipc_token, 9);
-	ROUND_TRIP(joined, ipc_joined, 9, 0, STR("host"));
+	ROUND_TRIP(find_process, ipc_find_process, 9, 4242);
+	ROUND_TRIP(found, ipc_found, 9, 0, 7);
+	ROUND_TRIP(joined, ipc_joined, 9, 2, {{0, STR("host")}, {ESRCH, STR("")}});
 	ROUND_TRIP(lxc_ask, ipc_lxc_ask, 9, 0, IPC_LXC_STATE, STR("web"));
 	ROUND_TRIP(lxc_socket, ipc_lxc_socket, 9, ECONNREFUSED);
 }

@@ -325,7 +325,6 @@ static void nonsense_is_its_end(void **state)
 static void a_broken_record_is_its_end(void **state)
 {
 	struct joiner *j = *state;
-	int twice[2] = {j->monitor, j->monitor};
 	struct ipc_token m = {.token = 1};
 	struct wire_wr w;
 	uint8_t buf[64];
@@ -336,13 +335,51 @@ static void a_broken_record_is_its_end(void **state)
 	close_fd(&j->monitor);
 	close_fd(&j->frontend);
 	joiner_start(j);
-	/* Two descriptors where one belongs. */
+	/* No descriptor where one belongs. */
 	wire_wr_init(&w, buf, sizeof(buf));
 	wire_put_header(&w, IPC_JOIN, 0);
 	put_ipc_token(&w, &m);
-	twice[0] = twice[1] = j->monitor;
-	assert_int_equal(ipc_send(j->frontend, &w, twice, 2, 0), 0);
+	assert_int_equal(ipc_send(j->frontend, &w, NULL, 0, 0), 0);
 	assert_exit(joiner_ended(j), EX_PROTOCOL);
+}
+
+static void many_processes_in_one_record_are_answered_in_their_order(void **state)
+{
+	struct joiner *j = *state;
+	static struct ipc_in in;
+	static struct ipc_joined m;
+	struct box a, b;
+	struct ipc_token token = {.token = 77};
+	int fds[IPC_JOIN_MAX];
+	struct wire_wr w;
+	uint8_t buf[64];
+
+	NEEDS_ROOT;
+	box_start(&a, "first", CLONE_NEWUTS);
+	box_start(&b, "second", CLONE_NEWUTS);
+	for (int i = 0; i < IPC_JOIN_MAX; i++)
+		fds[i] = i % 2 ? b.pidfd : a.pidfd;
+	fds[2] = j->monitor; /* no process at all */
+	wire_wr_init(&w, buf, sizeof(buf));
+	wire_put_header(&w, IPC_JOIN, 0);
+	put_ipc_token(&w, &token);
+	assert_int_equal(ipc_send(j->frontend, &w, fds, IPC_JOIN_MAX, 0), 0);
+	assert_int_equal(ipc_recv(j->frontend, &in, 0), 1);
+	assert_int_equal(in.type, IPC_JOINED);
+	assert_int_equal(get_ipc_joined(&in.body, &m), 0);
+	assert_int_equal(m.token, 77);
+	assert_int_equal(m.count, IPC_JOIN_MAX);
+	for (int i = 0; i < IPC_JOIN_MAX; i++) {
+		if (i == 2)
+			assert_int_not_equal(m.names[i].error, 0);
+		else
+			assert_true(str_eq(m.names[i].hostname, str_of(i % 2 ? "second" : "first")));
+	}
+	ipc_drop(&in);
+	box_end(&a);
+	box_end(&b);
+	(void)close(a.pidfd);
+	(void)close(b.pidfd);
 }
 
 /* --- Starts that are refused */
@@ -387,6 +424,7 @@ int main(void)
 		JOINER_TEST(the_end_of_a_channel_is_its_end),
 		JOINER_TEST(nonsense_is_its_end),
 		JOINER_TEST(a_broken_record_is_its_end),
+		JOINER_TEST(many_processes_in_one_record_are_answered_in_their_order),
 		cmocka_unit_test(it_does_not_serve_as_root_nor_by_hand),
 	};
 

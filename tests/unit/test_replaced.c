@@ -298,17 +298,17 @@ static void test_nonsense_from_joiner(void **state)
 
 	(void)state;
 	for (uint64_t bad = 0; bad < 3; bad++) {
-		(void)put_ipc_joined(rig_begin(IPC_JOINED, 0), &(struct ipc_joined){.token = bad, .hostname = STR("")});
+		(void)put_ipc_joined(rig_begin(IPC_JOINED, 0), &(struct ipc_joined){.token = bad, .count = 1});
 		expect_nonsense(rig.joiner);
 	}
 	client_ask(&rig, rig.client, MSG_CONTAINER_HOSTNAME, 1, "web");
 	token = rig_expect_join(&rig, NULL);
 	(void)put_ipc_joined(rig_begin(IPC_JOINED, 0),
-			     &(struct ipc_joined){.token = token + JOINER_WINDOW, .hostname = STR("")});
+			     &(struct ipc_joined){.token = token + JOINER_WINDOW, .count = 1});
 	expect_nonsense(rig.joiner);
 	rig_joined(&rig, token, 0, "n");
 	client_expect_hostname(rig.client, 1, "n");
-	(void)put_ipc_joined(rig_begin(IPC_JOINED, 0), &(struct ipc_joined){.token = token, .hostname = STR("")});
+	(void)put_ipc_joined(rig_begin(IPC_JOINED, 0), &(struct ipc_joined){.token = token, .count = 1});
 	expect_nonsense(rig.joiner); /* twice */
 	(void)rig_begin(IPC_SYNCED, 0);
 	expect_nonsense(rig.joiner);
