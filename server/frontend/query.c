@@ -61,11 +61,38 @@ static void engines_of(const struct index *ix, uint32_t engines, char *text, siz
 	}
 }
 
+/* "podman@alice" */
+#define WHOSE_MAX (ROOT_ENGINE_MAX + ROOT_USER_MAX + 2)
+static void say_whose(const struct record *r, char text[WHOSE_MAX])
+{
+	char user[ROOT_USER_MAX + 1];
+
+	if (!r->user.len || !str_copy(user, sizeof(user), r->user))
+		(void)snprintf(user, sizeof(user), "%u", r->owner);
+	(void)snprintf(text, WHOSE_MAX, "%s@%s", r->engine->name, user);
+}
+
+/* Of several users, or of several engines of theirs. */
+static void refuse_ambiguous_users(struct query *q, const struct index_match *m)
+{
+	char detail[ROOT_DETAIL_MAX + 1], one[WHOSE_MAX], other[WHOSE_MAX];
+
+	say_whose(m->record, one);
+	say_whose(m->other, other);
+	(void)snprintf(detail, sizeof(detail), "%zu containers of users answer to it: say %s:name or %s:name", m->count,
+		       one, other);
+	refuse(q, STATUS_AMBIGUOUS, detail);
+}
+
 static void refuse_ambiguous(struct frontend *f, struct query *q, const struct index_match *m)
 {
 	bool one_engine = !(m->engines & (m->engines - 1));
 	char detail[ROOT_DETAIL_MAX + 1], engines[100];
 
+	if (!m->by_prefix && m->record->owner && (!one_engine || m->record->owner != m->other->owner)) {
+		refuse_ambiguous_users(q, m);
+		return;
+	}
 	engines_of(&f->index, m->engines, engines, sizeof(engines));
 	(void)snprintf(detail, sizeof(detail), "%zu containers of %s answer to %s%.*s%s: say %s", m->count, engines,
 		       m->by_prefix ? "the id prefix " : "", SHOWN(q->name),

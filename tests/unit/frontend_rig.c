@@ -221,7 +221,12 @@ void rig_put(struct rig *r, uint64_t rid, const char *engine, const char *id, co
 	m.id = str_of(id);
 	m.name = str_of(name);
 	m.cgroup = STR("/the/cgroup");
-	(void)put_container_record(rig_begin(IPC_INDEX_PUT, 0), &m);
+	rig_put_record(r, &m, pidfd);
+}
+
+void rig_put_record(struct rig *r, const struct container_record *m, int pidfd)
+{
+	(void)put_container_record(rig_begin(IPC_INDEX_PUT, 0), m);
 	rig_send(r, r->resolver, &pidfd, pidfd >= 0);
 }
 

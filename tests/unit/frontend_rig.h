@@ -54,6 +54,7 @@ struct wire_wr *rig_begin_valid(uint16_t type);
 /* The resolver's part. @pidfd (or -1) stays the caller's. */
 void rig_put(struct rig *r, uint64_t rid, const char *engine, const char *id, const char *name, uint32_t pid,
 	     int pidfd);
+void rig_put_record(struct rig *r, const struct container_record *m, int pidfd);
 void rig_index_begin(struct rig *r);
 void rig_index_end(struct rig *r);
 void rig_remove(struct rig *r, uint64_t rid);

@@ -55,6 +55,16 @@ static int put(uint64_t rid, const char *engine, const char *id, const char *nam
 	return index_put(&ix, &m, -1);
 }
 
+static int put_user(uint64_t rid, const char *engine, uint32_t owner, const char *user, const char *id,
+		    const char *name)
+{
+	struct container_record m = record_of(rid, engine, id, name);
+
+	m.owner = owner;
+	m.user = str_of(user);
+	return index_put(&ix, &m, -1);
+}
+
 static struct index_match find(const char *name, uint32_t prefix_min)
 {
 	struct index_match m;
@@ -168,6 +178,88 @@ static void test_engine_narrows(void **state)
 	}
 }
 
+/* Whatever a user's files say, names and ids, what is root's keeps its meaning. */
+static void test_users_never_shadow(void **state)
+{
+	(void)state;
+	assert_int_equal(put_user(1, "podman", 1000, "alice", "abcdef01", "web"), 0);
+	assert_int_equal(found("web"), 1);
+	assert_int_equal(put(2, "podman", "abcdef01", "db"), 0);
+	assert_int_equal(put_user(3, "podman", 1001, "bob", "db", "abcdef0"), 0);
+	assert_int_equal(put_user(4, "crun", 1001, "bob", "podman:db", "podman:abcdef01"), 0);
+	assert_int_equal(found("abcdef01"), 2); /* the same id */
+	assert_int_equal(found("db"), 2); /* an id comes before a name, but not a user's before root's */
+	assert_int_equal(found("abcdef"), 2); /* not even before a prefix */
+	assert_int_equal(found("abcdef0"), 2);
+	assert_int_equal(found("podman:db"), 2); /* nor is it a twin */
+	assert_int_equal(found("podman:abcdef01"), 2);
+	/* And is found where nothing of root's is called so. */
+	assert_int_equal(found("web"), 1);
+	assert_int_equal(found("crun:podman:db"), 4);
+	assert_int_equal(index_remove(&ix, 2), 0);
+	assert_int_equal(found("db"), 3);
+	assert_int_equal(found("abcdef01"), 1);
+}
+
+static void test_user_narrows(void **state)
+{
+	struct index_match m;
+
+	(void)state;
+	assert_int_equal(put(1, "podman", "aaaa0000", "web"), 0);
+	assert_int_equal(put_user(2, "podman", 1000, "alice", "aaaa1111", "web"), 0);
+	assert_int_equal(put_user(3, "podman", 1001, "bob", "aaaa2222", "web"), 0);
+	assert_int_equal(put_user(4, "crun", 1000, "alice", "x", "web"), 0);
+	assert_int_equal(put_user(5, "podman", 1002, "", "aaaa1111", "own"), 0);
+	assert_int_equal(found("podman@alice:web"), 2);
+	assert_int_equal(found("podman@1000:web"), 2);
+	assert_int_equal(found("podman@bob:web"), 3);
+	assert_int_equal(found("podman@1002:own"), 5);
+	assert_int_equal(found("podman@1002:aaaa"), 5); /* each one's prefixes, and ids, are his own */
+	assert_int_equal(found("podman@alice:aaaa1111"), 2);
+	assert_int_equal(found("podman@alice:aaaa2222"), 0);
+	assert_int_equal(found("podman@0:web"), 1);
+	assert_int_equal(found("podman@carol:web"), 0);
+	assert_int_equal(found("podman@:own"), 0); /* nobody's name is no name */
+	assert_int_equal(found("podman@4294968296:web"), 0); /* 1000 in 32 bits */
+	assert_int_equal(found("docker@alice:web"), 0);
+	/* Without a user it is the system's; without one of those, who? */
+	assert_int_equal(found("podman:web"), 1);
+	assert_int_equal(index_remove(&ix, 1), 0);
+	assert_int_equal(found("podman:web"), -1);
+	assert_int_equal(found("crun:web"), 4);
+	m = find("podman:web", 4);
+	assert_int_equal(m.count, 2);
+	assert_int_equal(m.record->owner, 1000);
+	assert_int_equal(m.other->owner, 1001);
+	assert_int_equal(find("web", 4).count, 3);
+}
+
+/* A name may look like the address of another. */
+static void test_at_in_name(void **state)
+{
+	(void)state;
+	assert_int_equal(put(1, "lxc", "a@b", "a@b"), 0);
+	assert_int_equal(put(2, "lxc", "odd@b:c", "x"), 0);
+	assert_int_equal(put_user(3, "podman", 1001, "bob", "bbbb", "podman@alice:web"), 0);
+	assert_int_equal(found("a@b"), 1);
+	assert_int_equal(found("odd@b:c"), 2);
+	assert_int_equal(found("lxc:a@b"), 1);
+	/* bob catches no question that is for alice's, not even while she has none */
+	assert_int_equal(found("podman@alice:web"), 0);
+	assert_int_equal(found("podman@bob:podman@alice:web"), 3);
+	assert_int_equal(put_user(4, "podman", 1000, "alice", "aaaa", "web"), 0);
+	assert_int_equal(found("podman@alice:web"), 4);
+	/* her own may be either */
+	assert_int_equal(put_user(5, "crun", 1000, "alice", "podman@alice:web", ""), 0);
+	assert_int_equal(found("podman@alice:web"), -1);
+	assert_int_equal(index_remove(&ix, 4), 0);
+	assert_int_equal(found("podman@alice:web"), 5);
+	/* and what is root's is found by its name */
+	assert_int_equal(put(6, "lxc", "podman@alice:web", ""), 0);
+	assert_int_equal(found("podman@alice:web"), 6);
+}
+
 /* Whoever may choose his container's name must not catch the questions that are for another. */
 static void test_colon_in_name(void **state)
 {
@@ -245,6 +337,8 @@ static void test_refuses_nonsense(void **state)
 	m = record_of(1, "", "x", "y");
 	assert_int_equal(index_put(&ix, &m, -1), -EBADMSG);
 	m = record_of(1, "a:b", "x", "y");
+	assert_int_equal(index_put(&ix, &m, -1), -EBADMSG);
+	m = record_of(1, "a@b", "x", "y");
 	assert_int_equal(index_put(&ix, &m, -1), -EBADMSG);
 	m = record_of(1, "crun", "", "y");
 	assert_int_equal(index_put(&ix, &m, -1), -EBADMSG);
@@ -349,6 +443,97 @@ static void test_clear(void **state)
 	assert_null(index_after(&ix, 0));
 	assert_int_equal(put(1, "crun", "aaaa", "n"), 0);
 	assert_int_equal(found("aaaa"), 1);
+}
+
+/* --- Cgroups ----------------------------------------------------------------------------------------------------- */
+
+static void put_cgroup(uint64_t rid, const char *cgroup, bool runs)
+{
+	struct container_record m = record_of(rid, "crun", "x", "");
+
+	m.cgroup = str_of(cgroup);
+	assert_int_equal(index_put(&ix, &m, runs ? (int)syscall(SYS_pidfd_open, getpid(), 0) : -1), 0);
+}
+
+static long found_cgroup(const char *path)
+{
+	struct index_match m;
+
+	index_find_cgroup(&ix, str_of(path), &m);
+	return m.count == 0 ? 0 : m.count > 1 ? -1 : (long)m.record->rid;
+}
+
+static void test_cgroups(void **state)
+{
+	(void)state;
+	assert_int_equal(found_cgroup("/a"), 0);
+	put_cgroup(1, "/a", true);
+	put_cgroup(2, "/a/b/c", true);
+	put_cgroup(3, "/a-b", true); /* in between, for who compares bytes */
+	put_cgroup(4, "/a/b.x/y", true);
+	put_cgroup(5, "/", true);
+	put_cgroup(6, "/stopped", false);
+	assert_int_equal(found_cgroup("/a"), 1);
+	assert_int_equal(found_cgroup("/a/b"), 1);
+	assert_int_equal(found_cgroup("/a/b/c"), 2);
+	assert_int_equal(found_cgroup("/a/b/c/d/e"), 2);
+	assert_int_equal(found_cgroup("/a/b/cc"), 1);
+	assert_int_equal(found_cgroup("/a/b.x/z"), 1);
+	assert_int_equal(found_cgroup("/a/zzz"), 1);
+	assert_int_equal(found_cgroup("/a-b/c"), 3);
+	assert_int_equal(found_cgroup("/a-"), 0);
+	assert_int_equal(found_cgroup("/aa"), 0);
+	assert_int_equal(found_cgroup("/"), 0);
+	assert_int_equal(found_cgroup("/x"), 0);
+	assert_int_equal(found_cgroup("/stopped"), 0);
+	put_cgroup(7, "/a/b/c", true);
+	assert_int_equal(found_cgroup("/a/b/c/d"), -1);
+	assert_int_equal(index_remove(&ix, 2), 0);
+	put_cgroup(7, "/moved", true);
+	assert_int_equal(found_cgroup("/a/b/c/d"), 1);
+	assert_int_equal(found_cgroup("/moved"), 7);
+}
+
+static void random_path(char *text)
+{
+	static const char *const parts[] = {"/a", "/b", "/a-", "/ab"};
+
+	text[0] = '\0';
+	for (int i = 1 + rand() % 5; i > 0; i--)
+		strcat(text, parts[rand() % 4]);
+}
+
+static void test_cgroups_against_naive(void **state)
+{
+	static char paths[30][32];
+	long answers[3] = {0};
+
+	(void)state;
+	srand(21);
+	memset(paths, 0, sizeof(paths));
+	for (int round = 0; round < 20000; round++) {
+		int change = rand() % 30;
+		size_t best = 0;
+		long expected = 0;
+		char path[32];
+
+		random_path(paths[change]);
+		put_cgroup((uint64_t)change + 1, paths[change], true);
+		random_path(path);
+		for (int i = 0; i < 30; i++) {
+			size_t len = strlen(paths[i]);
+
+			if (!len || strncmp(path, paths[i], len) != 0 || (path[len] && path[len] != '/') || len < best)
+				continue;
+			expected = len == best ? -1 : i + 1;
+			best = len;
+		}
+		if (found_cgroup(path) != expected)
+			fail_msg("round %d: %s leads to %ld, not %ld", round, path, found_cgroup(path), expected);
+		answers[expected < 0 ? 2 : expected > 0]++;
+	}
+	for (int i = 0; i < 3; i++)
+		assert_true(answers[i] > 500);
 }
 
 /* --- Many -------------------------------------------------------------------------------------------------------- */
@@ -500,7 +685,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_prefix_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names_have_no_prefixes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_engine_narrows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_users_never_shadow, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_user_narrows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_at_in_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_colon_in_name, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cgroups, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cgroups_against_naive, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_same_id_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses_nonsense, setup, teardown),

@@ -146,6 +146,37 @@ static void test_errors_say_what_to_do(void **state)
 	client_expect_error(rig.client, 7, STATUS_NOT_FOUND, "nnn...");
 }
 
+static void put_user(uint64_t rid, uint32_t owner, const char *user, const char *name)
+{
+	struct container_record m = {.rid = rid, .state = ROOT_CONTAINER_RUNNING, .pid = (uint32_t)rid, .owner = owner};
+
+	m.engine = STR("podman");
+	m.id = str_of(name);
+	m.name = STR("mine");
+	m.user = str_of(user);
+	m.cgroup = STR("/x");
+	rig_put_record(&rig, &m, rig.alive);
+}
+
+static void test_users_are_told_apart(void **state)
+{
+	(void)state;
+	put_user(30, 1000, "alice", "aaaa");
+	put_user(31, 1001, "", "bbbb");
+	client_ask(&rig, rig.client, MSG_CONTAINER_PID, 1, "mine");
+	rig_synced(&rig, rig_expect_sync(&rig));
+	client_expect_error(rig.client, 1, STATUS_AMBIGUOUS,
+			    "2 containers of users answer to it: say podman@alice:name or podman@1001:name");
+	client_ask(&rig, rig.client, MSG_CONTAINER_PID, 2, "podman@alice:mine");
+	client_expect_pid(rig.client, 2, 30);
+	client_ask(&rig, rig.client, MSG_CONTAINER_PID, 3, "podman@1001:mine");
+	client_expect_pid(rig.client, 3, 31);
+	put_user(32, 1000, "alice", "aaab");
+	client_ask(&rig, rig.client, MSG_CONTAINER_PID, 4, "podman@alice:mine");
+	rig_synced(&rig, rig_expect_sync(&rig));
+	client_expect_error(rig.client, 4, STATUS_AMBIGUOUS, "say the full id");
+}
+
 /* --- Sync -------------------------------------------------------------------------------------------------------- */
 
 static void test_miss_asks_resolver(void **state)
@@ -302,6 +333,7 @@ int main(void)
 		T(test_answers),
 		T(test_states_with_live_init),
 		T(test_errors_say_what_to_do),
+		T(test_users_are_told_apart),
 		T(test_miss_asks_resolver),
 		T(test_only_a_later_sync_counts),
 		T(test_dead_init),
