@@ -56,3 +56,17 @@ void frontend_begin(struct frontend *f, struct wire_wr *w, size_t size, uint16_t
 	wire_wr_init(w, f->out, size);
 	wire_put_header(w, type, serial);
 }
+
+int frontend_copy_page(struct frontend *f, struct wire_wr *w, uint16_t type, uint32_t serial)
+{
+	struct wire_rd *body = &f->in.body;
+	size_t page = body->len - body->pos;
+
+	if (body->bad || body->pos < WIRE_HEADER || page + WIRE_HEADER > WIRE_RECORD_MAX)
+		return -EBADMSG;
+	/* The page stays where it is: the client's header takes the place of what was before it. */
+	wire_wr_init(w, f->in.buf + body->pos - WIRE_HEADER, WIRE_HEADER + page);
+	wire_put_header(w, type, serial);
+	w->len += page;
+	return 0;
+}

@@ -43,5 +43,7 @@ void frontend_nonsense(struct frontend *f, const char *who, const char *what);
 
 /* Begins a record in f->out. @size: WIRE_RECORD_MAX to clients, IPC_RECORD_MAX to our own. */
 void frontend_begin(struct frontend *f, struct wire_wr *w, size_t size, uint16_t type, uint32_t serial);
+/* What is left of @f->in, a page, as the body of a client's record. 0, or -EBADMSG: it does not fit. */
+int frontend_copy_page(struct frontend *f, struct wire_wr *w, uint16_t type, uint32_t serial);
 
 #endif

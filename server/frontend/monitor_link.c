@@ -133,23 +133,13 @@ static int op_terminated(struct frontend *f)
 
 static int op_programs(struct frontend *f)
 {
-	struct wire_rd *body = &f->in.body;
-	uint64_t number = wire_get_u64(body);
-	struct session *s = session_find(f, number);
+	struct session *s = session_find(f, wire_get_u64(&f->in.body));
 	struct wire_wr w;
-	size_t page;
 
-	if (body->bad || body->pos < WIRE_HEADER)
-		return -EBADMSG;
-	page = body->len - body->pos;
-	if (page + WIRE_HEADER > WIRE_RECORD_MAX)
+	if (frontend_copy_page(f, &w, MSG_PROGRAMS, f->in.serial) < 0)
 		return -EBADMSG;
 	if (!s)
 		return 0;
-	/* The page stays where it is: the client's header takes the place of the session's number before it. */
-	wire_wr_init(&w, f->in.buf + body->pos - WIRE_HEADER, WIRE_HEADER + page);
-	wire_put_header(&w, MSG_PROGRAMS, f->in.serial);
-	w.len += page;
 	(void)session_answer(s, &w, NULL, 0);
 	return 0;
 }

@@ -103,6 +103,16 @@ void park_for_joiner(struct frontend *f, struct query *q, struct record *r)
 	joiner_ask(f, p);
 }
 
+void park_for_resolver(struct frontend *f, struct query *q, struct record *r)
+{
+	struct parked *p = park(f, q, "the resolver did not answer in time");
+
+	if (!p)
+		return;
+	p->record = r ? record_ref(r) : NULL;
+	resolver_ask(f, p);
+}
+
 void park_index_complete(struct frontend *f)
 {
 	struct list ready;
@@ -133,7 +143,17 @@ void park_synced(struct frontend *f, uint64_t token)
 
 void park_index_lost(struct frontend *f)
 {
+	struct list *questions[] = {&f->resolver.asked, &f->resolver.unasked};
+
 	list_move_all(&f->park.for_index, &f->park.for_sync);
+	for (size_t i = 0; i < 2; i++) {
+		while (!list_empty(questions[i])) {
+			struct parked *p = container_of(questions[i]->next, struct parked, queue);
+
+			park_forget_record(p);
+			list_move(&f->park.for_index, &p->queue);
+		}
+	}
 }
 
 void park_forget_record(struct parked *p)

@@ -3,7 +3,7 @@
  * Container requests that cannot be answered yet. Runs in: frontend.
  *
  * A request waits for the index to be complete, for the resolver to have read everything that happened before the
- * request, or for the joiner; never longer than PARK_TIMEOUT_MS from its first wait on. A session has at most
+ * request, for the resolver's answer to a question, or for the joiner; never longer than PARK_TIMEOUT_MS from its first wait on. A session has at most
  * PROTO_INFLIGHT_MAX of them: there is no limit over all that one client could use up for another.
  */
 #ifndef FRONTEND_PARK_H
@@ -26,7 +26,9 @@ struct query {
 	uint16_t type;
 	bool synced; /* the index is known to be later than the request: an answer is final */
 	uint64_t cursor; /* CONTAINER_LIST */
-	struct str name; /* the others */
+	uint32_t flags; /* CONTAINER_GET */
+	uint32_t pid; /* CONTAINER_OF_PROCESS */
+	struct str name; /* the others; CONTAINER_OF_CGROUP: the path */
 	struct parked *parked; /* NULL: still in its record */
 };
 
@@ -38,7 +40,8 @@ struct parked {
 	const char *waits_for; /* for the answer at the deadline */
 	uint64_t deadline_ms;
 	uint64_t sync; /* waits for this SYNCED */
-	struct record *record; /* the joiner is (to be) asked about it: a reference */
+	uint64_t question; /* waits for this answer of the resolver */
+	struct record *record; /* the joiner or the resolver is (to be) asked about it: a reference */
 	int slot; /* of joiner_link, or -1 */
 	char name[];
 };
@@ -53,16 +56,18 @@ struct park {
 void park_init(struct frontend *f);
 /*
  * @q, which becomes invalid unless it was parked already, has to wait. Answered with TRY_AGAIN if there is no memory.
- * park_for_sync() sees to it that a SYNC is sent from now on; park_for_joiner() keeps a reference to @r.
+ * park_for_sync() sees to it that a SYNC is sent from now on; park_for_joiner() and park_for_resolver() keep a reference to @r,
+ * which is NULL if the question is not about one.
  */
 void park_for_index(struct frontend *f, struct query *q);
 void park_for_sync(struct frontend *f, struct query *q);
 void park_for_joiner(struct frontend *f, struct query *q, struct record *r);
+void park_for_resolver(struct frontend *f, struct query *q, struct record *r);
 
 /* Looked up again: those that waited for the index; those whose SYNC is @token or earlier. */
 void park_index_complete(struct frontend *f);
 void park_synced(struct frontend *f, uint64_t token);
-/* A sync that will not be answered, or no longer means much: wait for the index instead. */
+/* Questions that will not be answered, or whose answers no longer mean much: wait for the index instead. */
 void park_index_lost(struct frontend *f);
 
 void park_forget_record(struct parked *p);

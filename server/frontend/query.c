@@ -165,7 +165,19 @@ static void list(struct frontend *f, struct query *q)
 	answer(q, &w);
 }
 
-/* @r, whose init lives unless this is CONTAINER_GET. */
+static void tell_record(struct frontend *f, struct query *q, const struct record *r, bool alive)
+{
+	struct container_record m = describe(r, alive);
+	bool with_pidfd = alive && (q->flags & GET_PIDFD);
+	struct wire_wr w;
+
+	begin(f, q, &w, MSG_CONTAINER);
+	(void)put_container_record(&w, &m);
+	/* The index has it still: what is let go is the question. */
+	(void)session_answer(let_go(q), &w, &r->pidfd, with_pidfd);
+}
+
+/* @r, whose init lives unless this is CONTAINER_GET or CONTAINER_FACTS. */
 static void tell(struct frontend *f, struct query *q, struct record *r, bool alive)
 {
 	struct wire_wr w;
@@ -179,18 +191,35 @@ static void tell(struct frontend *f, struct query *q, struct record *r, bool ali
 		begin(f, q, &w, MSG_CGROUP);
 		(void)put_cgroup_reply(&w, &(struct cgroup_reply){.cgroup = r->cgroup});
 		break;
-	case MSG_CONTAINER_GET: {
-		struct container_record m = describe(r, alive);
-
-		begin(f, q, &w, MSG_CONTAINER);
-		(void)put_container_record(&w, &m);
-		break;
-	}
+	case MSG_CONTAINER_GET:
+		tell_record(f, q, r, alive);
+		return;
+	case MSG_CONTAINER_FACTS:
+		park_for_resolver(f, q, r);
+		return;
 	default:
 		park_for_joiner(f, q, r);
 		return;
 	}
 	answer(q, &w);
+}
+
+static void find_cgroup(struct frontend *f, struct query *q)
+{
+	struct index_match m;
+	char detail[ROOT_DETAIL_MAX + 1];
+
+	index_find_cgroup(&f->index, q->name, &m);
+	if (m.count == 1 && record_alive(m.record)) {
+		tell_record(f, q, m.record, true);
+	} else if (!q->synced) {
+		park_for_sync(f, q);
+	} else if (m.count > 1) {
+		(void)snprintf(detail, sizeof(detail), "%zu containers are in that cgroup", m.count);
+		refuse(q, STATUS_AMBIGUOUS, detail);
+	} else {
+		refuse(q, STATUS_NOT_FOUND, "it is no running container's cgroup, nor below one");
+	}
 }
 
 void query_run(struct frontend *f, struct query *q)
@@ -200,6 +229,14 @@ void query_run(struct frontend *f, struct query *q)
 
 	if (!f->resolver.complete) {
 		park_for_index(f, q);
+		return;
+	}
+	if (q->type == MSG_CONTAINER_OF_PROCESS) {
+		park_for_resolver(f, q, NULL);
+		return;
+	}
+	if (q->type == MSG_CONTAINER_OF_CGROUP) {
+		find_cgroup(f, q);
 		return;
 	}
 	if (q->type == MSG_CONTAINER_LIST) {
@@ -218,7 +255,7 @@ void query_run(struct frontend *f, struct query *q)
 		refuse_missing(q);
 	else if (m.count > 1)
 		refuse_ambiguous(f, q, &m);
-	else if (!alive && q->type != MSG_CONTAINER_GET)
+	else if (!alive && q->type != MSG_CONTAINER_GET && q->type != MSG_CONTAINER_FACTS)
 		refuse_stopped(q, m.record);
 	else
 		tell(f, q, m.record, alive);
@@ -252,6 +289,51 @@ void query_joined(struct frontend *f, struct parked *p, uint32_t error, struct s
 	begin(f, q, &w, MSG_HOSTNAME);
 	(void)put_hostname_reply(&w, &(struct hostname_reply){.hostname = hostname});
 	answer(q, &w);
+}
+
+void query_found(struct frontend *f, struct parked *p, uint32_t error, uint64_t rid)
+{
+	const struct record *r = rid ? index_find_rid(&f->index, rid) : NULL;
+	struct query *q = &p->q;
+	char detail[ROOT_DETAIL_MAX + 1];
+
+	if (!error && r) {
+		tell_record(f, q, r, record_alive(r));
+		return;
+	}
+	if (error == ESRCH) {
+		(void)snprintf(detail, sizeof(detail), "there is no process %u", q->pid);
+		refuse(q, STATUS_NOT_RUNNING, detail);
+	} else if (error == ENOTUNIQ) {
+		(void)snprintf(detail, sizeof(detail), "several containers share the cgroup of process %u", q->pid);
+		refuse(q, STATUS_AMBIGUOUS, detail);
+	} else if (error) {
+		(void)snprintf(detail, sizeof(detail), "process %u cannot be looked at: %s", q->pid,
+			       strerror((int)error));
+		refuse(q, STATUS_TRY_AGAIN, detail);
+	} else {
+		(void)snprintf(detail, sizeof(detail), "process %u is in no container", q->pid);
+		refuse(q, STATUS_NOT_FOUND, detail);
+	}
+}
+
+int query_facts(struct frontend *f, struct parked *p, uint32_t error)
+{
+	struct query *q = &p->q;
+	struct wire_wr w;
+
+	if (!error) {
+		if (frontend_copy_page(f, &w, MSG_FACTS, q->serial) < 0)
+			return -EBADMSG;
+		answer(q, &w);
+	} else if (q->synced) {
+		refuse_missing(q);
+	} else {
+		/* It is gone, and another one under the same name may be there by now. */
+		park_forget_record(p);
+		park_for_sync(f, q);
+	}
+	return 0;
 }
 
 void query_timed_out(struct parked *p)

@@ -14,6 +14,8 @@ union body {
 	struct hello hello;
 	struct name_request name;
 	struct list_request list;
+	struct process_request process;
+	struct cgroup_request cgroup;
 	struct start_request start;
 	struct wait_request wait;
 	struct ack_request ack;
@@ -54,6 +56,27 @@ static const char *decode_name(struct wire_rd *r, union body *b)
 	if (get_name_request(r, &b->name) < 0)
 		return undecodable;
 	return b->name.flags ? reserved : NULL;
+}
+
+static const char *decode_get(struct wire_rd *r, union body *b)
+{
+	if (get_name_request(r, &b->name) < 0)
+		return undecodable;
+	return b->name.flags & ~GET_PIDFD ? reserved : NULL;
+}
+
+static const char *decode_process(struct wire_rd *r, union body *b)
+{
+	if (get_process_request(r, &b->process) < 0)
+		return undecodable;
+	return b->process.flags ? reserved : NULL;
+}
+
+static const char *decode_cgroup(struct wire_rd *r, union body *b)
+{
+	if (get_cgroup_request(r, &b->cgroup) < 0)
+		return undecodable;
+	return b->cgroup.flags ? reserved : NULL;
 }
 
 static const char *decode_list(struct wire_rd *r, union body *b)
@@ -113,12 +136,84 @@ static void op_hello(struct request *q)
 	(void)session_answer(s, &w, NULL, 0);
 }
 
+/* As a pid_t it would be negative. */
+static bool pid_fits(struct request *q, uint32_t pid)
+{
+	if (pid <= INT_MAX)
+		return true;
+	(void)session_error(q->session, q->serial, STATUS_INVALID, "%u is not a PID", pid);
+	return false;
+}
+
+static const char *right_name(uint32_t right)
+{
+	switch (right) {
+	case RIGHT_HOSTNAME:
+		return "hostname";
+	case RIGHT_PID:
+		return "pid";
+	case RIGHT_CGROUP:
+		return "cgroup";
+	case RIGHT_INSPECT:
+		return "inspect";
+	default:
+		return "programs";
+	}
+}
+
+static void refuse_right(struct request *q, uint32_t right)
+{
+	(void)session_error(q->session, q->serial, STATUS_DENIED,
+			    "none of your roles has the right \"%s\": add it to a role's may in rootbroker.conf",
+			    right_name(right));
+}
+
 static void op_container(struct request *q)
 {
 	struct query query = {.session = q->session, .serial = q->serial, .type = q->op->type};
 
 	query.name = q->body.name.name;
 	query_run(q->session->frontend, &query);
+}
+
+static void op_get(struct request *q)
+{
+	struct query query = {.session = q->session, .serial = q->serial, .type = q->op->type};
+
+	query.flags = q->body.name.flags;
+	query.name = q->body.name.name;
+	if ((query.flags & GET_PIDFD) && !(q->session->rights & RIGHT_PID))
+		refuse_right(q, RIGHT_PID);
+	else
+		query_run(q->session->frontend, &query);
+}
+
+static void op_of_process(struct request *q)
+{
+	struct query query = {.session = q->session, .serial = q->serial, .type = q->op->type, .name = STR("")};
+
+	query.pid = q->body.process.pid;
+	if (!pid_fits(q, query.pid))
+		return;
+	if (query.pid)
+		query_run(q->session->frontend, &query);
+	else
+		(void)session_error(q->session, q->serial, STATUS_INVALID, "0 is not a PID");
+}
+
+static void op_of_cgroup(struct request *q)
+{
+	struct query query = {.session = q->session, .serial = q->serial, .type = q->op->type};
+	struct str path = query.name = q->body.cgroup.cgroup;
+	const char *why = path.p[0] != '/' ? "a cgroup's path begins with /" : NULL;
+
+	for (size_t i = 0; i < path.len && path.len > 1 && !why; i++)
+		if (path.p[i] == '/' && (i + 1 == path.len || path.p[i + 1] == '/'))
+			why = "a component of the cgroup's path is empty";
+	if (why)
+		(void)session_error(q->session, q->serial, STATUS_INVALID, "%s", why);
+	else
+		query_run(q->session->frontend, &query);
 }
 
 static void op_list(struct request *q)
@@ -138,15 +233,6 @@ static void forward(struct request *q, const struct wire_wr *w)
 {
 	if (monitor_forward(q->session, w) < 0 && !q->op->one_way)
 		(void)session_error(q->session, q->serial, STATUS_TRY_AGAIN, "the server is short of memory");
-}
-
-/* As a pid_t it would be negative. */
-static bool pid_fits(struct request *q, uint32_t pid)
-{
-	if (pid <= INT_MAX)
-		return true;
-	(void)session_error(q->session, q->serial, STATUS_INVALID, "%u is not a PID", pid);
-	return false;
 }
 
 static void op_start(struct request *q)
@@ -230,7 +316,10 @@ static const struct op ops[] = {
 	{MSG_CONTAINER_HOSTNAME, OPEN_STATES, RIGHT_HOSTNAME, false, decode_name, op_container},
 	{MSG_CONTAINER_PID, OPEN_STATES, RIGHT_PID, false, decode_name, op_container},
 	{MSG_CONTAINER_CGROUP, OPEN_STATES, RIGHT_CGROUP, false, decode_name, op_container},
-	{MSG_CONTAINER_GET, OPEN_STATES, RIGHT_INSPECT, false, decode_name, op_container},
+	{MSG_CONTAINER_GET, OPEN_STATES, RIGHT_INSPECT, false, decode_get, op_get},
+	{MSG_CONTAINER_OF_PROCESS, OPEN_STATES, RIGHT_INSPECT, false, decode_process, op_of_process},
+	{MSG_CONTAINER_OF_CGROUP, OPEN_STATES, RIGHT_INSPECT, false, decode_cgroup, op_of_cgroup},
+	{MSG_CONTAINER_FACTS, OPEN_STATES, RIGHT_INSPECT, false, decode_name, op_container},
 	{MSG_CONTAINER_LIST, OPEN_STATES, RIGHT_INSPECT, false, decode_list, op_list},
 	{MSG_PROCESS_START, OPEN_STATES, RIGHT_PROGRAMS, false, decode_start, op_start},
 	{MSG_PROCESS_WAIT, OPEN_STATES, RIGHT_PROGRAMS, false, decode_wait, op_wait},
@@ -246,22 +335,6 @@ static const struct op *find_op(uint16_t type)
 		if (ops[i].type == type)
 			return &ops[i];
 	return NULL;
-}
-
-static const char *right_name(uint32_t right)
-{
-	switch (right) {
-	case RIGHT_HOSTNAME:
-		return "hostname";
-	case RIGHT_PID:
-		return "pid";
-	case RIGHT_CGROUP:
-		return "cgroup";
-	case RIGHT_INSPECT:
-		return "inspect";
-	default:
-		return "programs";
-	}
 }
 
 const char *request_received(struct session *s, const void *record, size_t len)
@@ -290,10 +363,7 @@ const char *request_received(struct session *s, const void *record, size_t len)
 	session_update(s);
 	if (q.op->right && !(s->rights & q.op->right)) {
 		if (!q.op->one_way)
-			(void)session_error(
-				s, q.serial, STATUS_DENIED,
-				"none of your roles has the right \"%s\": add it to a role's may in rootbroker.conf",
-				right_name(q.op->right));
+			refuse_right(&q, q.op->right);
 		return NULL;
 	}
 	q.op->run(&q);

@@ -19,6 +19,10 @@ const char *request_received(struct session *s, const void *record, size_t len);
 void query_run(struct frontend *f, struct query *q);
 /* The joiner's answer: @error is an errno value, or 0. */
 void query_joined(struct frontend *f, struct parked *p, uint32_t error, struct str hostname);
+/* The resolver's answers: @error is an errno value, or 0. @rid 0: in no container. The facts are in @f->in; 0, or -EBADMSG: they
+ * do not fit. */
+void query_found(struct frontend *f, struct parked *p, uint32_t error, uint64_t rid);
+int query_facts(struct frontend *f, struct parked *p, uint32_t error);
 /* It waited for too long. */
 void query_timed_out(struct parked *p);
 /* No memory to let it wait. */

@@ -18,7 +18,8 @@ static void lost(struct frontend *f)
 	loop_del(&f->loop, &l->source);
 	close_fd(&l->source.fd);
 	l->loading = l->complete = false;
-	l->answered = l->asked; /* nobody will answer it */
+	l->answered = l->last_sync; /* nobody will answer it */
+	l->last_answer = l->last_question;
 	park_index_lost(f);
 	index_clear(&f->index);
 }
@@ -26,14 +27,14 @@ static void lost(struct frontend *f)
 static void ask(struct frontend *f)
 {
 	struct resolver_link *l = &f->resolver;
-	struct ipc_token m = {.token = l->asked + 1};
+	struct ipc_token m = {.token = l->last_sync + 1};
 	struct wire_wr w;
 	int r;
 
 	frontend_begin(f, &w, IPC_RECORD_MAX, IPC_SYNC, 0);
 	(void)put_ipc_token(&w, &m);
 	r = ipc_send(l->source.fd, &w, NULL, 0, MSG_DONTWAIT);
-	l->asked++;
+	l->last_sync++;
 	/* With one under way it cannot be full: it is gone, and its end of file is about to be read. */
 	if (r < 0)
 		log_debug("the resolver cannot be asked: %s", strerror(-r));
@@ -44,10 +45,62 @@ uint64_t resolver_sync(struct frontend *f)
 	struct resolver_link *l = &f->resolver;
 
 	/* One that is under way may have looked before this request came: the next one counts. */
-	if (l->asked != l->answered)
-		return l->asked + 1;
+	if (l->last_sync != l->answered)
+		return l->last_sync + 1;
 	ask(f);
-	return l->asked;
+	return l->last_sync;
+}
+
+static int send_question(struct frontend *f, const struct parked *p, uint64_t token)
+{
+	struct ipc_find_process find = {.token = token, .pid = p->q.pid};
+	struct ipc_facts facts = {.token = token, .rid = p->record ? p->record->rid : 0};
+	struct wire_wr w;
+
+	frontend_begin(f, &w, IPC_RECORD_MAX, p->record ? IPC_FACTS_REQ : IPC_FIND_PROCESS, 0);
+	if (p->record)
+		(void)put_ipc_facts(&w, &facts);
+	else
+		(void)put_ipc_find_process(&w, &find);
+	return ipc_send(f->resolver.source.fd, &w, NULL, 0, MSG_DONTWAIT);
+}
+
+/* Asks what may be asked now. */
+static void pump(struct frontend *f)
+{
+	struct resolver_link *l = &f->resolver;
+
+	while (!list_empty(&l->unasked) && l->last_question - l->last_answer < RESOLVER_WINDOW) {
+		struct parked *p = container_of(l->unasked.next, struct parked, queue);
+		int r = send_question(f, p, l->last_question + 1);
+
+		if (r <
+		    0) /* with so few under way it cannot be full: it is gone, and its end of file is about to be read */
+			log_debug("the resolver cannot be asked: %s", strerror(-r));
+		p->question = ++l->last_question;
+		list_move(&l->asked, &p->queue);
+	}
+}
+
+void resolver_ask(struct frontend *f, struct parked *p)
+{
+	list_move(&f->resolver.unasked, &p->queue);
+	pump(f);
+}
+
+/* Whose answer it is: NULL if nobody wants it any more. */
+static int take_answer(struct frontend *f, uint64_t token, struct parked **ret)
+{
+	struct resolver_link *l = &f->resolver;
+	struct parked *p = list_empty(&l->asked) ? NULL : container_of(l->asked.next, struct parked, queue);
+
+	if (l->last_answer == l->last_question || token != l->last_answer + 1)
+		return -EBADMSG;
+	l->last_answer = token;
+	*ret = p && p->question == token ? p : NULL;
+	if (*ret)
+		list_remove(&p->queue);
+	return 0;
 }
 
 static int op_begin(struct frontend *f)
@@ -104,14 +157,45 @@ static int op_synced(struct frontend *f)
 	struct resolver_link *l = &f->resolver;
 	struct ipc_token m;
 
-	if (get_ipc_token(&f->in.body, &m) < 0 || l->asked == l->answered || m.token != l->asked)
+	if (get_ipc_token(&f->in.body, &m) < 0 || l->last_sync == l->answered || m.token != l->last_sync)
 		return -EBADMSG;
 	l->answered = m.token;
 	park_synced(f, m.token);
 	/* What came meanwhile waits for the next one; none of it did if one was sent just now. */
-	if (!list_empty(&f->park.for_sync) && l->asked == l->answered)
+	if (!list_empty(&f->park.for_sync) && l->last_sync == l->answered)
 		ask(f);
 	return 0;
+}
+
+static int op_found(struct frontend *f)
+{
+	struct ipc_found m;
+	struct parked *p;
+
+	if (get_ipc_found(&f->in.body, &m) < 0 || take_answer(f, m.token, &p) < 0)
+		return -EBADMSG;
+	if (p && p->record) /* the answer to another question */
+		return -EBADMSG;
+	if (p)
+		query_found(f, p, m.error, m.rid);
+	pump(f);
+	return 0;
+}
+
+static int op_facts(struct frontend *f)
+{
+	struct ipc_facts m;
+	struct parked *p;
+	int r = 0;
+
+	if (get_ipc_facts(&f->in.body, &m) < 0 || take_answer(f, m.token, &p) < 0)
+		return -EBADMSG;
+	if (p && (!p->record || p->record->rid != m.rid)) /* the answer to another question */
+		r = -EBADMSG;
+	else if (p)
+		r = query_facts(f, p, m.error);
+	pump(f);
+	return r;
 }
 
 enum { LOADING = 1, COMPLETE = 2, IDLE = 4 };
@@ -126,6 +210,8 @@ static const struct op {
 	{IPC_INDEX_REMOVE, LOADING | COMPLETE, op_remove},
 	{IPC_INDEX_END, LOADING, op_end},
 	{IPC_SYNCED, LOADING | COMPLETE, op_synced},
+	{IPC_FOUND, LOADING | COMPLETE, op_found},
+	{IPC_FACTS_REPLY, LOADING | COMPLETE, op_facts},
 };
 
 static int dispatch(struct frontend *f)
@@ -167,6 +253,8 @@ void resolver_link_init(struct frontend *f)
 {
 	memset(&f->resolver, 0, sizeof(f->resolver));
 	f->resolver.source = (struct source){.fd = -1, .ready = ready};
+	list_init(&f->resolver.unasked);
+	list_init(&f->resolver.asked);
 }
 
 void resolver_link_fini(struct frontend *f)

@@ -48,7 +48,12 @@ static size_t good(uint16_t type, uint8_t *buf, size_t size)
 	case MSG_CONTAINER_PID:
 	case MSG_CONTAINER_CGROUP:
 	case MSG_CONTAINER_GET:
+	case MSG_CONTAINER_FACTS:
 		return (size_t)put_name_request(&w, &(struct name_request){0, STR("no-such-container")});
+	case MSG_CONTAINER_OF_PROCESS:
+		return (size_t)put_process_request(&w, &(struct process_request){1, 0});
+	case MSG_CONTAINER_OF_CGROUP:
+		return (size_t)put_cgroup_request(&w, &(struct cgroup_request){0, STR("/no/such/cgroup")});
 	case MSG_CONTAINER_LIST:
 	case MSG_PROGRAM_LIST:
 		return (size_t)put_list_request(&w, &(struct list_request){0, 0});
@@ -119,7 +124,7 @@ static void one_type(uint16_t type)
 
 static void types(void)
 {
-	static const uint16_t wrong[] = {0, 5, 9, 20, 29, 40, 99, 255, 256, 4096, 65535};
+	static const uint16_t wrong[] = {0, 5, 9, 26, 29, 40, 99, 255, 256, 4096, 65535};
 	uint8_t buf[WIRE_HEADER + 64] = {0};
 
 	for (uint32_t t = 0; t < 100; t++) {
@@ -175,10 +180,11 @@ static void sizes(void)
 /* Random changes: what comes of them may even be good. Only the witness counts. */
 static void random_changes(int count)
 {
-	static const uint16_t of[] = {MSG_HELLO,          MSG_CONTAINER_HOSTNAME, MSG_CONTAINER_GET,
-				      MSG_CONTAINER_LIST, MSG_PROCESS_START,      MSG_PROCESS_WAIT,
-				      MSG_PROCESS_ACK,    MSG_PROCESS_TERMINATE,  MSG_PROGRAM_LIST,
-				      MSG_PROCESS_CANCEL};
+	static const uint16_t of[] = {MSG_HELLO,          MSG_CONTAINER_HOSTNAME,   MSG_CONTAINER_GET,
+				      MSG_CONTAINER_LIST, MSG_PROCESS_START,        MSG_PROCESS_WAIT,
+				      MSG_PROCESS_ACK,    MSG_PROCESS_TERMINATE,    MSG_PROGRAM_LIST,
+				      MSG_PROCESS_CANCEL, MSG_CONTAINER_OF_PROCESS, MSG_CONTAINER_OF_CGROUP,
+				      MSG_CONTAINER_FACTS};
 	uint8_t buf[WIRE_RECORD_MAX];
 
 	for (int i = 0; i < count; i++) {

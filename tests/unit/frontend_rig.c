@@ -167,6 +167,12 @@ struct wire_wr *rig_begin_valid(uint16_t type)
 	case MSG_PROGRAM_LIST:
 		(void)put_list_request(w, &(struct list_request){.cursor = 5});
 		break;
+	case MSG_CONTAINER_OF_PROCESS:
+		(void)put_process_request(w, &(struct process_request){.pid = 12});
+		break;
+	case MSG_CONTAINER_OF_CGROUP:
+		(void)put_cgroup_request(w, &(struct cgroup_request){.cgroup = STR("/the/cgroup")});
+		break;
 	case MSG_PROCESS_START:
 		(void)put_start_request(w, &(struct start_request){.label = STR("backup"), .args = {"a\0b", 4}});
 		break;
@@ -263,6 +269,48 @@ void rig_synced(struct rig *r, uint64_t token)
 	rig_send(r, r->resolver, NULL, 0);
 }
 
+uint64_t rig_expect_find(struct rig *r, uint32_t pid)
+{
+	struct ipc_find_process m;
+
+	rig_expect(r, r->resolver, IPC_FIND_PROCESS);
+	assert_int_equal(get_ipc_find_process(&r->in.body, &m), 0);
+	assert_int_equal(m.pid, pid);
+	return m.token;
+}
+
+void rig_found(struct rig *r, uint64_t token, uint32_t error, uint64_t rid)
+{
+	(void)put_ipc_found(rig_begin(IPC_FOUND, 0), &(struct ipc_found){token, error, rid});
+	rig_send(r, r->resolver, NULL, 0);
+}
+
+uint64_t rig_expect_facts(struct rig *r, uint64_t rid)
+{
+	struct ipc_facts m;
+
+	rig_expect(r, r->resolver, IPC_FACTS_REQ);
+	assert_int_equal(get_ipc_facts(&r->in.body, &m), 0);
+	assert_int_equal(wire_rd_done(&r->in.body), 0);
+	assert_int_equal(m.error, 0);
+	assert_int_equal(m.rid, rid);
+	return m.token;
+}
+
+void rig_facts(struct rig *r, uint64_t token, uint64_t rid, uint32_t error, const struct fact_record *fact)
+{
+	struct wire_wr *w = rig_begin(IPC_FACTS_REPLY, 0);
+	struct page_wr page;
+
+	(void)put_ipc_facts(w, &(struct ipc_facts){token, error, rid});
+	if (!error) {
+		page_begin(&page, w);
+		assert_true(page_add_fact(&page, fact));
+		(void)page_end(&page, 0);
+	}
+	rig_send(r, r->resolver, NULL, 0);
+}
+
 uint64_t rig_expect_join(struct rig *r, int *pidfd)
 {
 	struct ipc_token m;
@@ -301,6 +349,19 @@ void client_hello(struct rig *r, int fd)
 void client_ask(struct rig *r, int fd, uint16_t type, uint32_t serial, const char *name)
 {
 	(void)put_name_request(rig_begin(type, serial), &(struct name_request){.name = str_of(name)});
+	rig_send(r, fd, NULL, 0);
+}
+
+void client_ask_process(struct rig *r, int fd, uint32_t serial, uint32_t pid)
+{
+	(void)put_process_request(rig_begin(MSG_CONTAINER_OF_PROCESS, serial), &(struct process_request){.pid = pid});
+	rig_send(r, fd, NULL, 0);
+}
+
+void client_ask_cgroup(struct rig *r, int fd, uint32_t serial, const char *path)
+{
+	(void)put_cgroup_request(rig_begin(MSG_CONTAINER_OF_CGROUP, serial),
+				 &(struct cgroup_request){.cgroup = str_of(path)});
 	rig_send(r, fd, NULL, 0);
 }
 

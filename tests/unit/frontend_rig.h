@@ -60,6 +60,11 @@ void rig_index_end(struct rig *r);
 void rig_remove(struct rig *r, uint64_t rid);
 uint64_t rig_expect_sync(struct rig *r);
 void rig_synced(struct rig *r, uint64_t token);
+/* The tokens of its questions, and its answers. */
+uint64_t rig_expect_find(struct rig *r, uint32_t pid);
+void rig_found(struct rig *r, uint64_t token, uint32_t error, uint64_t rid);
+uint64_t rig_expect_facts(struct rig *r, uint64_t rid);
+void rig_facts(struct rig *r, uint64_t token, uint64_t rid, uint32_t error, const struct fact_record *fact);
 
 /* The joiner's part: the token, and the pidfd, which is the caller's. */
 uint64_t rig_expect_join(struct rig *r, int *pidfd);
@@ -68,6 +73,8 @@ void rig_joined(struct rig *r, uint64_t token, uint32_t error, const char *hostn
 /* Clients. */
 void client_hello(struct rig *r, int fd);
 void client_ask(struct rig *r, int fd, uint16_t type, uint32_t serial, const char *name);
+void client_ask_process(struct rig *r, int fd, uint32_t serial, uint32_t pid);
+void client_ask_cgroup(struct rig *r, int fd, uint32_t serial, const char *path);
 void client_list(struct rig *r, int fd, uint16_t type, uint32_t serial, uint64_t cursor);
 void client_wait(struct rig *r, int fd, uint32_t serial, uint32_t pid);
 

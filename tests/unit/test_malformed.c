@@ -44,9 +44,21 @@ static int teardown(void **state)
 /* --- Every message in every state -------------------------------------------------------------------------------- */
 
 static const uint16_t client_types[] = {
-	MSG_HELLO,         MSG_CONTAINER_HOSTNAME, MSG_CONTAINER_PID, MSG_CONTAINER_CGROUP,
-	MSG_CONTAINER_GET, MSG_CONTAINER_LIST,     MSG_PROCESS_START, MSG_PROCESS_WAIT,
-	MSG_PROCESS_ACK,   MSG_PROCESS_TERMINATE,  MSG_PROGRAM_LIST,
+	MSG_HELLO,
+	MSG_CONTAINER_HOSTNAME,
+	MSG_CONTAINER_PID,
+	MSG_CONTAINER_CGROUP,
+	MSG_CONTAINER_GET,
+	MSG_CONTAINER_LIST,
+	MSG_PROCESS_START,
+	MSG_PROCESS_WAIT,
+	MSG_PROCESS_ACK,
+	MSG_PROCESS_TERMINATE,
+	MSG_PROGRAM_LIST,
+	MSG_PROCESS_CANCEL,
+	MSG_CONTAINER_OF_PROCESS,
+	MSG_CONTAINER_OF_CGROUP,
+	MSG_CONTAINER_FACTS,
 };
 #define NTYPES (sizeof(client_types) / sizeof(client_types[0]))
 
@@ -137,13 +149,13 @@ static void test_cut_at_every_length(void **unused)
 static void test_reserved_flags(void **unused)
 {
 	static const uint16_t named[] = {MSG_CONTAINER_HOSTNAME, MSG_CONTAINER_PID, MSG_CONTAINER_CGROUP,
-					 MSG_CONTAINER_GET};
+					 MSG_CONTAINER_FACTS, MSG_CONTAINER_GET};
 	uint8_t record[256];
 	struct wire_wr w;
 
 	(void)unused;
 	for (uint32_t flag = 1; flag; flag <<= 1) {
-		for (size_t i = 0; i < 4; i++) {
+		for (size_t i = 0; i < (flag == GET_PIDFD ? 4 : 5); i++) {
 			wire_wr_init(&w, record, sizeof(record));
 			wire_put_header(&w, named[i], 1);
 			(void)put_name_request(&w, &(struct name_request){.flags = flag, .name = STR("web")});
@@ -155,6 +167,14 @@ static void test_reserved_flags(void **unused)
 			(void)put_list_request(&w, &(struct list_request){.flags = flag});
 			expect_refused(OPEN, record, w.len);
 		}
+		wire_wr_init(&w, record, sizeof(record));
+		wire_put_header(&w, MSG_CONTAINER_OF_PROCESS, 1);
+		(void)put_process_request(&w, &(struct process_request){.pid = 1, .flags = flag});
+		expect_refused(OPEN, record, w.len);
+		wire_wr_init(&w, record, sizeof(record));
+		wire_put_header(&w, MSG_CONTAINER_OF_CGROUP, 1);
+		(void)put_cgroup_request(&w, &(struct cgroup_request){.flags = flag, .cgroup = STR("/x")});
+		expect_refused(OPEN, record, w.len);
 		wire_wr_init(&w, record, sizeof(record));
 		wire_put_header(&w, MSG_PROCESS_WAIT, 1);
 		(void)put_wait_request(&w, &(struct wait_request){.flags = flag});

@@ -52,6 +52,9 @@ static void test_rights(void **state)
 		{MSG_CONTAINER_CGROUP, RIGHT_CGROUP, "\"cgroup\""},
 		{MSG_CONTAINER_GET, RIGHT_INSPECT, "\"inspect\""},
 		{MSG_CONTAINER_LIST, RIGHT_INSPECT, "\"inspect\""},
+		{MSG_CONTAINER_OF_PROCESS, RIGHT_INSPECT, "\"inspect\""},
+		{MSG_CONTAINER_OF_CGROUP, RIGHT_INSPECT, "\"inspect\""},
+		{MSG_CONTAINER_FACTS, RIGHT_INSPECT, "\"inspect\""},
 		{MSG_PROGRAM_LIST, RIGHT_PROGRAMS, "\"programs\""},
 		{MSG_PROCESS_WAIT, RIGHT_PROGRAMS, "\"programs\""},
 	};
@@ -64,6 +67,10 @@ static void test_rights(void **state)
 			client_list(&rig, fd, needs[i].type, 3, 0);
 		else if (needs[i].type == MSG_PROCESS_WAIT)
 			client_wait(&rig, fd, 3, 0);
+		else if (needs[i].type == MSG_CONTAINER_OF_PROCESS)
+			client_ask_process(&rig, fd, 3, 1);
+		else if (needs[i].type == MSG_CONTAINER_OF_CGROUP)
+			client_ask_cgroup(&rig, fd, 3, "/the/cgroup");
 		else
 			client_ask(&rig, fd, needs[i].type, 3, "web");
 		client_expect_error(fd, 3, STATUS_DENIED, needs[i].name);
@@ -72,6 +79,18 @@ static void test_rights(void **state)
 		rig_expect_nothing(&rig, rig.monitor);
 		rig_expect_nothing(&rig, rig.joiner);
 		rig_expect_nothing(&rig, rig.resolver);
+	}
+	/* a pidfd takes both */
+	for (int i = 0; i < 2; i++) {
+		uint32_t right = i ? RIGHT_PID : RIGHT_INSPECT;
+		int fd = rig_client(&rig, RIGHT_ALL & ~right);
+
+		(void)put_name_request(rig_begin(MSG_CONTAINER_GET, 3),
+				       &(struct name_request){.flags = GET_PIDFD, .name = STR("web")});
+		rig_send(&rig, fd, NULL, 0);
+		client_expect_error(fd, 3, STATUS_DENIED, i ? "\"pid\"" : "\"inspect\"");
+		(void)close(fd);
+		rig_run(&rig);
 	}
 	/* an acknowledgement is not answered, whatever the rights */
 	{
@@ -154,6 +173,8 @@ static void test_program_requests_are_passed_on(void **state)
 /* What would be a negative pid_t, or an ipc type that does not exist, does not reach root. */
 static void test_values_out_of_range(void **state)
 {
+	static const char *const paths[] = {"the/cgroup", "/the/cgroup/", "/the//cgroup", "//"};
+
 	(void)state;
 	client_wait(&rig, rig.client, 1, 0x80000000u);
 	client_expect_error(rig.client, 1, STATUS_INVALID, "not a PID");
@@ -168,7 +189,16 @@ static void test_values_out_of_range(void **state)
 				&(struct start_request){.ipc = 3, .label = STR("x"), .args = STR("")});
 	rig_send(&rig, rig.client, NULL, 0);
 	client_expect_error(rig.client, 4, STATUS_INVALID, "ipc type 3");
+	client_ask_process(&rig, rig.client, 5, 0);
+	client_expect_error(rig.client, 5, STATUS_INVALID, "not a PID");
+	client_ask_process(&rig, rig.client, 6, 0x80000000u);
+	client_expect_error(rig.client, 6, STATUS_INVALID, "not a PID");
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		client_ask_cgroup(&rig, rig.client, 7, paths[i]);
+		client_expect_error(rig.client, 7, STATUS_INVALID, i ? "component" : "begins with /");
+	}
 	rig_expect_nothing(&rig, rig.monitor);
+	rig_expect_nothing(&rig, rig.resolver);
 	assert_int_equal(session_find(&rig.f, session_number())->in_flight, 0);
 }
 
