@@ -12,6 +12,8 @@ int frontend_init(struct frontend *f, int monitor_fd)
 	int r;
 
 	index_init(&f->index);
+	changes_init(&f->changes);
+	watchers_init(f);
 	sessions_init(f);
 	park_init(f);
 	resolver_link_init(f);
@@ -36,6 +38,7 @@ void frontend_fini(struct frontend *f)
 	resolver_link_fini(f);
 	monitor_link_fini(f);
 	index_fini(&f->index);
+	changes_fini(&f->changes);
 	loop_fini(&f->loop);
 }
 

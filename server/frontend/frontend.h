@@ -8,6 +8,7 @@
 
 #include "../common/ipc.h"
 #include "../common/loop.h"
+#include "changes.h"
 #include "index.h"
 #include "joiner_link.h"
 #include "monitor_link.h"
@@ -15,6 +16,7 @@
 #include "request.h"
 #include "resolver_link.h"
 #include "session.h"
+#include "watchers.h"
 
 /* Records of one of our own processes that are handled before somebody else has his turn. */
 #define FRONTEND_BURST 16
@@ -22,6 +24,8 @@
 struct frontend {
 	struct loop loop;
 	struct index index;
+	struct changes changes;
+	struct watchers watchers;
 	struct sessions sessions;
 	struct park park;
 	struct monitor_link monitor;

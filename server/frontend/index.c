@@ -55,6 +55,7 @@ void index_init(struct index *ix)
 	ix->rids.by = INDEX_BY_RID;
 	ix->users.by = INDEX_BY_USER;
 	ix->cgroups.by = INDEX_BY_CGROUP;
+	ix->generations.by = INDEX_BY_GENERATION;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		(void)add_engine(ix, str_of(known[i]));
 }
@@ -66,6 +67,7 @@ void index_clear(struct index *ix)
 	sorted_empty(&ix->rids);
 	sorted_empty(&ix->users);
 	sorted_empty(&ix->cgroups);
+	sorted_empty(&ix->generations);
 	for (unsigned i = 0; i < ix->nengines; i++) {
 		empty_names(&ix->engines[i].owned);
 		empty_names(&ix->engines[i].users);
@@ -120,7 +122,12 @@ static struct record *record_new(const struct container_record *m, const struct 
 	if (!r)
 		return NULL;
 	at = r->text;
-	*r = (struct record){.rid = m->rid, .state = m->state, .pid = m->pid, .owner = m->owner, .engine = e};
+	*r = (struct record){.rid = m->rid,
+			     .generation = m->generation,
+			     .state = m->state,
+			     .pid = m->pid,
+			     .owner = m->owner,
+			     .engine = e};
 	r->flags = m->flags;
 	r->exit = m->exit;
 	r->refs = 1;
@@ -134,7 +141,7 @@ static struct record *record_new(const struct container_record *m, const struct 
 }
 
 /* 0 and the largest rid are the ends of a search. A ':' or '@' in an engine's name would make "engine:name" a riddle. */
-static bool plausible(const struct container_record *m)
+bool index_plausible(const struct container_record *m)
 {
 	return m->rid && m->rid != UINT64_MAX && m->state < ROOT_CONTAINER_STATES && !(m->flags & ~RECORD_EXITED) &&
 	       m->pid <= INT_MAX && m->engine.len && m->id.len && !memchr(m->engine.p, ':', m->engine.len) &&
@@ -159,7 +166,7 @@ static bool named_by_id(const struct record *r)
 	return r->name.p[before - 1] == '/' && str_eq(r->id, (struct str){r->name.p + before, r->id.len});
 }
 
-#define PLACES_MAX (3 + 2 * 3)
+#define PLACES_MAX (4 + 2 * 3)
 
 /* The arrays that have, or are to have, @r. */
 static size_t places_of(struct index *ix, const struct record *r, struct sorted *ret[PLACES_MAX])
@@ -169,6 +176,7 @@ static size_t places_of(struct index *ix, const struct record *r, struct sorted 
 	size_t n = 0;
 
 	ret[n++] = &ix->rids;
+	ret[n++] = &ix->generations;
 	if (r->owner)
 		ret[n++] = &ix->users;
 	if (r->pidfd >= 0 && r->cgroup.len > 1)
@@ -191,7 +199,7 @@ int index_put(struct index *ix, const struct container_record *m, int pidfd)
 	struct record *r;
 	size_t n;
 
-	if (!plausible(m))
+	if (!index_plausible(m))
 		return -EBADMSG;
 	e = index_find_engine(ix, m->engine);
 	if (!e)
@@ -212,7 +220,6 @@ int index_put(struct index *ix, const struct container_record *m, int pidfd)
 			return -ENOMEM;
 		}
 	}
-	r->generation = ++ix->generation;
 	for (size_t i = 0; i < n; i++)
 		sorted_insert(places[i], r);
 	return 0;
@@ -236,14 +243,24 @@ const char *index_engine(const struct index *ix, unsigned i)
 	return i < ix->nengines ? ix->engines[i].name : NULL;
 }
 
-struct record *index_after(const struct index *ix, uint64_t rid)
+static struct record *after(const struct sorted *s, uint64_t number)
 {
-	struct probe p = {.key = STR(""), .rid = rid};
+	struct probe p = {.key = STR(""), .rid = number};
 	size_t at;
 
-	if (rid == UINT64_MAX)
+	if (number == UINT64_MAX)
 		return NULL;
 	p.rid++;
-	at = sorted_search(&ix->rids, &p);
-	return at < ix->rids.n ? ix->rids.v[at] : NULL;
+	at = sorted_search(s, &p);
+	return at < s->n ? s->v[at] : NULL;
+}
+
+struct record *index_after(const struct index *ix, uint64_t rid)
+{
+	return after(&ix->rids, rid);
+}
+
+struct record *index_after_generation(const struct index *ix, uint64_t generation)
+{
+	return after(&ix->generations, generation);
 }

@@ -48,9 +48,9 @@ struct index {
 	struct sorted rids;
 	struct sorted users; /* all but the system's */
 	struct sorted cgroups; /* of those that run, but for "/" */
+	struct sorted generations;
 	struct engine_index engines[INDEX_ENGINES_MAX];
 	unsigned nengines;
-	uint64_t generation; /* of the last change */
 };
 
 /* With the names of the engines that there are in the world: "docker:web" is not a name on a host without docker. */
@@ -58,9 +58,11 @@ void index_init(struct index *ix);
 void index_fini(struct index *ix);
 void index_clear(struct index *ix);
 
+/* What a resolver in its right mind may send. */
+bool index_plausible(const struct container_record *m);
 /*
- * A new record, or a new version of @m->rid. @pidfd (or -1) is the index's from now on, in every case.
- * 0, -EBADMSG (no record that a resolver in its right mind sends), -ENOSPC (too many), -ENOMEM.
+ * A new record, or a new version of @m->rid, with @m->generation. @pidfd (or -1) is the index's from now on, in every case.
+ * 0, -EBADMSG (not plausible, or more engines than there are), -ENOSPC (too many), -ENOMEM.
  */
 int index_put(struct index *ix, const struct container_record *m, int pidfd);
 /* 0, or -ENOENT. */
@@ -92,6 +94,8 @@ struct record *index_find_rid(const struct index *ix, uint64_t rid);
 const char *index_engine(const struct index *ix, unsigned i);
 /* The record that follows @rid in a listing, or NULL. */
 struct record *index_after(const struct index *ix, uint64_t rid);
+/* The one that changed first after @generation, or NULL. */
+struct record *index_after_generation(const struct index *ix, uint64_t generation);
 
 /* Keeps a record, and its pidfd open, beyond its removal from the index. */
 struct record *record_ref(struct record *r);

@@ -34,15 +34,30 @@ static void lost(struct frontend *f)
 	}
 }
 
-static int send_join(struct frontend *f, struct parked *p)
+/* The processes of @p: each of a page that has one, in its order. */
+static uint16_t pidfds_of(const struct parked *p, int fds[IPC_JOIN_MAX])
 {
+	uint16_t n = 0;
+
+	if (p->record)
+		fds[n++] = p->record->pidfd;
+	for (unsigned i = 0; p->page && i < p->page->n; i++)
+		if (p->page->records[i]->pidfd >= 0)
+			fds[n++] = p->page->records[i]->pidfd;
+	return n;
+}
+
+static int send_join(struct frontend *f, struct parked *p, uint16_t *ret_count)
+{
+	int fds[IPC_JOIN_MAX];
 	struct joiner_link *j = &f->joiner;
 	struct ipc_token m = {.token = j->next_token};
 	struct wire_wr w;
 
 	frontend_begin(f, &w, IPC_RECORD_MAX, IPC_JOIN, 0);
 	(void)put_ipc_token(&w, &m);
-	return ipc_send(j->source.fd, &w, &p->record->pidfd, 1, MSG_DONTWAIT);
+	*ret_count = pidfds_of(p, fds);
+	return ipc_send(j->source.fd, &w, fds, *ret_count, MSG_DONTWAIT);
 }
 
 /* Asks what may be asked now. */
@@ -53,7 +68,8 @@ static void pump(struct frontend *f)
 	while (j->source.fd >= 0 && !list_empty(&j->queue) && !slot_of(j, j->next_token)->token) {
 		struct parked *p = container_of(j->queue.next, struct parked, queue);
 		struct joiner_slot *slot = slot_of(j, j->next_token);
-		int r = send_join(f, p);
+		uint16_t count;
+		int r = send_join(f, p, &count);
 
 		if (r < 0) {
 			/* It cannot be full with so few under way. */
@@ -61,7 +77,7 @@ static void pump(struct frontend *f)
 			lost(f);
 			return;
 		}
-		*slot = (struct joiner_slot){.token = j->next_token++, .parked = p};
+		*slot = (struct joiner_slot){.token = j->next_token++, .count = count, .parked = p};
 		p->slot = (int)(slot - j->slots);
 		list_remove(&p->queue);
 	}
@@ -72,12 +88,12 @@ static bool joined(struct frontend *f, const struct ipc_joined *m)
 	struct joiner_slot *slot = slot_of(&f->joiner, m->token);
 	struct parked *p = slot->parked;
 
-	if (!m->token || slot->token != m->token || m->count != 1)
+	if (!m->token || slot->token != m->token || m->count != slot->count)
 		return false;
 	*slot = (struct joiner_slot){0};
 	if (p) {
 		p->slot = -1;
-		query_joined(f, p, m->names[0].error, m->names[0].hostname);
+		query_joined(f, p, m->names);
 	}
 	return true;
 }

@@ -18,6 +18,7 @@ struct parked;
 
 struct joiner_slot {
 	uint64_t token; /* 0: free */
+	uint16_t count; /* of the processes that it was asked about */
 	struct parked *parked; /* NULL: nobody wants the answer any more */
 };
 

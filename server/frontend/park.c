@@ -113,6 +113,23 @@ void park_for_resolver(struct frontend *f, struct query *q, struct record *r)
 	resolver_ask(f, p);
 }
 
+void park_for_hostnames(struct frontend *f, struct query *q, const struct host_page *page)
+{
+	struct parked *p = park(f, q, "the containers' hostnames could not be read in time");
+
+	if (!p)
+		return;
+	p->page = malloc(sizeof(*p->page));
+	if (!p->page) {
+		query_refused(&p->q);
+		return;
+	}
+	*p->page = *page;
+	for (unsigned i = 0; i < page->n; i++)
+		(void)record_ref(page->records[i]);
+	joiner_ask(f, p);
+}
+
 void park_index_complete(struct frontend *f)
 {
 	struct list ready;
@@ -161,6 +178,10 @@ void park_forget_record(struct parked *p)
 	if (p->record)
 		record_unref(p->record);
 	p->record = NULL;
+	for (unsigned i = 0; p->page && i < p->page->n; i++)
+		record_unref(p->page->records[i]);
+	free(p->page);
+	p->page = NULL;
 }
 
 void park_free(struct frontend *f, struct parked *p)

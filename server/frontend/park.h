@@ -9,6 +9,7 @@
 #ifndef FRONTEND_PARK_H
 #define FRONTEND_PARK_H
 
+#include "../common/ipc.h"
 #include "../common/loop.h"
 #include "index.h"
 #include "../common/list.h"
@@ -26,10 +27,18 @@ struct query {
 	uint16_t type;
 	bool synced; /* the index is known to be later than the request: an answer is final */
 	uint64_t cursor; /* CONTAINER_LIST */
+	bool hostnames; /* likewise: they are wanted */
 	uint32_t flags; /* CONTAINER_GET */
 	uint32_t pid; /* CONTAINER_OF_PROCESS */
 	struct str name; /* the others; CONTAINER_OF_CGROUP: the path */
 	struct parked *parked; /* NULL: still in its record */
+};
+
+/* A page of a list, while the hostnames of its containers are asked for: references. */
+struct host_page {
+	unsigned n;
+	bool more; /* pages follow */
+	struct record *records[IPC_JOIN_MAX];
 };
 
 struct parked {
@@ -42,6 +51,7 @@ struct parked {
 	uint64_t sync; /* waits for this SYNCED */
 	uint64_t question; /* waits for this answer of the resolver */
 	struct record *record; /* the joiner or the resolver is (to be) asked about it: a reference */
+	struct host_page *page; /* or the joiner about those of it that have a process */
 	int slot; /* of joiner_link, or -1 */
 	char name[];
 };
@@ -63,6 +73,8 @@ void park_for_index(struct frontend *f, struct query *q);
 void park_for_sync(struct frontend *f, struct query *q);
 void park_for_joiner(struct frontend *f, struct query *q, struct record *r);
 void park_for_resolver(struct frontend *f, struct query *q, struct record *r);
+/* The same for all of @page, which is copied. */
+void park_for_hostnames(struct frontend *f, struct query *q, const struct host_page *page);
 
 /* Looked up again: those that waited for the index; those whose SYNC is @token or earlier. */
 void park_index_complete(struct frontend *f);

@@ -125,7 +125,7 @@ static void refuse_stopped(struct query *q, const struct record *r)
 	refuse(q, STATUS_NOT_RUNNING, detail);
 }
 
-static struct container_record describe(const struct record *r, bool alive)
+struct container_record query_describe(const struct record *r, bool alive)
 {
 	struct container_record m = {.rid = r->rid, .generation = r->generation, .state = r->state, .owner = r->owner};
 
@@ -145,6 +145,62 @@ static struct container_record describe(const struct record *r, bool alive)
 	return m;
 }
 
+/* @names: of those that have a process; NULL if none has. */
+static void tell_hostnames(struct frontend *f, struct query *q, const struct host_page *p,
+			   const struct ipc_joined_name *names)
+{
+	struct page_wr page;
+	uint64_t last = 0;
+	struct wire_wr w;
+
+	begin(f, q, &w, MSG_CONTAINERS);
+	page_begin(&page, &w);
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct record *r = p->records[i];
+		const struct ipc_joined_name *name = r->pidfd >= 0 ? names++ : NULL;
+		struct container_record m = query_describe(r, record_alive(r));
+
+		/* Of one that died meanwhile the namespace may be there still, and has a name. */
+		if (name && m.pid && !name->error)
+			m.hostname = name->hostname;
+		(void)page_add_container(&page, &m); /* fits, even with the longest hostname */
+		last = r->rid;
+	}
+	(void)page_end(&page, p->more ? last : 0);
+	answer(q, &w);
+}
+
+static void list_with_hostnames(struct frontend *f, struct query *q)
+{
+	char longest[ROOT_HOSTNAME_MAX];
+	struct host_page p = {0};
+	uint64_t last = q->cursor;
+	bool running = false;
+	struct page_wr page;
+	struct record *r;
+	struct wire_wr w;
+
+	/* Only to see what fits. */
+	memset(longest, 'h', sizeof(longest));
+	begin(f, q, &w, MSG_CONTAINERS);
+	page_begin(&page, &w);
+	while ((r = index_after(&f->index, last)) && p.n < IPC_JOIN_MAX) {
+		struct container_record m = query_describe(r, r->pidfd >= 0);
+
+		m.hostname = (struct str){longest, sizeof(longest)};
+		if (!page_add_container(&page, &m))
+			break;
+		running |= r->pidfd >= 0;
+		p.records[p.n++] = r;
+		last = r->rid;
+	}
+	p.more = r != NULL;
+	if (running)
+		park_for_hostnames(f, q, &p);
+	else
+		tell_hostnames(f, q, &p, NULL);
+}
+
 static void list(struct frontend *f, struct query *q)
 {
 	uint64_t last = q->cursor;
@@ -155,7 +211,7 @@ static void list(struct frontend *f, struct query *q)
 	begin(f, q, &w, MSG_CONTAINERS);
 	page_begin(&page, &w);
 	while ((r = index_after(&f->index, last))) {
-		struct container_record m = describe(r, record_alive(r));
+		struct container_record m = query_describe(r, record_alive(r));
 
 		if (!page_add_container(&page, &m))
 			break;
@@ -167,7 +223,7 @@ static void list(struct frontend *f, struct query *q)
 
 static void tell_record(struct frontend *f, struct query *q, const struct record *r, bool alive)
 {
-	struct container_record m = describe(r, alive);
+	struct container_record m = query_describe(r, alive);
 	bool with_pidfd = alive && (q->flags & GET_PIDFD);
 	struct wire_wr w;
 
@@ -243,6 +299,8 @@ void query_run(struct frontend *f, struct query *q)
 		/* Its first page shows what was started before the question. */
 		if (!q->synced && !q->cursor)
 			park_for_sync(f, q);
+		else if (q->hostnames)
+			list_with_hostnames(f, q);
 		else
 			list(f, q);
 		return;
@@ -261,12 +319,17 @@ void query_run(struct frontend *f, struct query *q)
 		tell(f, q, m.record, alive);
 }
 
-void query_joined(struct frontend *f, struct parked *p, uint32_t error, struct str hostname)
+void query_joined(struct frontend *f, struct parked *p, const struct ipc_joined_name *names)
 {
+	uint32_t error = names->error;
 	struct query *q = &p->q;
 	char detail[ROOT_DETAIL_MAX + 1];
 	struct wire_wr w;
 
+	if (p->page) {
+		tell_hostnames(f, q, p->page, names);
+		return;
+	}
 	/* It may have died while its name was read: a UTS namespace outlives its processes, and still has its name. */
 	if (error == ESRCH || !record_alive(p->record)) {
 		if (q->synced) {
@@ -287,7 +350,7 @@ void query_joined(struct frontend *f, struct parked *p, uint32_t error, struct s
 		return;
 	}
 	begin(f, q, &w, MSG_HOSTNAME);
-	(void)put_hostname_reply(&w, &(struct hostname_reply){.hostname = hostname});
+	(void)put_hostname_reply(&w, &(struct hostname_reply){.hostname = names->hostname});
 	answer(q, &w);
 }
 

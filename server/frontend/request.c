@@ -16,6 +16,7 @@ union body {
 	struct list_request list;
 	struct process_request process;
 	struct cgroup_request cgroup;
+	struct watch_request watch;
 	struct start_request start;
 	struct wait_request wait;
 	struct ack_request ack;
@@ -84,6 +85,20 @@ static const char *decode_list(struct wire_rd *r, union body *b)
 	if (get_list_request(r, &b->list) < 0)
 		return undecodable;
 	return b->list.flags ? reserved : NULL;
+}
+
+static const char *decode_containers(struct wire_rd *r, union body *b)
+{
+	if (get_list_request(r, &b->list) < 0)
+		return undecodable;
+	return b->list.flags & ~LIST_HOSTNAMES ? reserved : NULL;
+}
+
+static const char *decode_watch(struct wire_rd *r, union body *b)
+{
+	if (get_watch_request(r, &b->watch) < 0)
+		return undecodable;
+	return b->watch.flags ? reserved : NULL;
 }
 
 static const char *decode_start(struct wire_rd *r, union body *b)
@@ -221,7 +236,16 @@ static void op_list(struct request *q)
 	struct query query = {.session = q->session, .serial = q->serial, .type = q->op->type, .name = STR("")};
 
 	query.cursor = q->body.list.cursor;
-	query_run(q->session->frontend, &query);
+	query.hostnames = q->body.list.flags & LIST_HOSTNAMES;
+	if (query.hostnames && !(q->session->rights & RIGHT_HOSTNAME))
+		refuse_right(q, RIGHT_HOSTNAME);
+	else
+		query_run(q->session->frontend, &query);
+}
+
+static void op_watch(struct request *q)
+{
+	watcher_ask(q->session, q->serial, &q->body.watch);
 }
 
 static void begin_forward(struct request *q, struct wire_wr *w, uint16_t type)
@@ -320,7 +344,8 @@ static const struct op ops[] = {
 	{MSG_CONTAINER_OF_PROCESS, OPEN_STATES, RIGHT_INSPECT, false, decode_process, op_of_process},
 	{MSG_CONTAINER_OF_CGROUP, OPEN_STATES, RIGHT_INSPECT, false, decode_cgroup, op_of_cgroup},
 	{MSG_CONTAINER_FACTS, OPEN_STATES, RIGHT_INSPECT, false, decode_name, op_container},
-	{MSG_CONTAINER_LIST, OPEN_STATES, RIGHT_INSPECT, false, decode_list, op_list},
+	{MSG_CONTAINER_LIST, OPEN_STATES, RIGHT_INSPECT, false, decode_containers, op_list},
+	{MSG_CONTAINER_WATCH, OPEN_STATES, RIGHT_INSPECT, false, decode_watch, op_watch},
 	{MSG_PROCESS_START, OPEN_STATES, RIGHT_PROGRAMS, false, decode_start, op_start},
 	{MSG_PROCESS_WAIT, OPEN_STATES, RIGHT_PROGRAMS, false, decode_wait, op_wait},
 	{MSG_PROCESS_ACK, OPEN_STATES, RIGHT_PROGRAMS, true, decode_ack, op_ack},

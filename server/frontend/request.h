@@ -17,8 +17,10 @@ const char *request_received(struct session *s, const void *record, size_t len);
 
 /* Answers a container request from the index, or parks it. */
 void query_run(struct frontend *f, struct query *q);
-/* The joiner's answer: @error is an errno value, or 0. */
-void query_joined(struct frontend *f, struct parked *p, uint32_t error, struct str hostname);
+/* A record as a client is told of it. */
+struct container_record query_describe(const struct record *r, bool alive);
+/* The joiner's answers, one for each process that it was asked about. */
+void query_joined(struct frontend *f, struct parked *p, const struct ipc_joined_name *names);
 /* The resolver's answers: @error is an errno value, or 0. @rid 0: in no container. The facts are in @f->in; 0, or -EBADMSG: they
  * do not fit. */
 void query_found(struct frontend *f, struct parked *p, uint32_t error, uint64_t rid);

@@ -22,6 +22,7 @@ static void lost(struct frontend *f)
 	l->last_answer = l->last_question;
 	park_index_lost(f);
 	index_clear(&f->index);
+	changes_begin_anew(&f->changes);
 }
 
 static void ask(struct frontend *f)
@@ -109,9 +110,23 @@ static int op_begin(struct frontend *f)
 		return -EBADMSG;
 	park_index_lost(f);
 	index_clear(&f->index);
+	changes_begin_anew(&f->changes);
 	f->resolver.loading = true;
 	f->resolver.complete = false;
 	return 0;
+}
+
+/* Sets the generation. False: it says what is known already. */
+static bool log_put(struct frontend *f, struct container_record *m, bool alive)
+{
+	const struct record *old = index_find_rid(&f->index, m->rid);
+
+	if (f->resolver.loading) {
+		m->generation = changes_number(&f->changes);
+		return true;
+	}
+	/* With the same number, it is another process only if the one that we know is dead. */
+	return changes_put(&f->changes, old, m, old && alive == record_alive(old));
 }
 
 static int op_put(struct frontend *f)
@@ -121,6 +136,10 @@ static int op_put(struct frontend *f)
 
 	if (get_container_record(&f->in.body, &m) < 0)
 		return -EBADMSG;
+	if (!index_plausible(&m))
+		return -EBADMSG;
+	if (!log_put(f, &m, f->in.nfds > 0))
+		return 0;
 	r = index_put(&f->index, &m, ipc_take_fd(&f->in));
 	if (r == -ENOSPC) {
 		if (!f->resolver.full_logged)
@@ -133,11 +152,20 @@ static int op_put(struct frontend *f)
 
 static int op_remove(struct frontend *f)
 {
+	const struct record *old;
 	struct ipc_rid m;
 
 	if (get_ipc_rid(&f->in.body, &m) < 0)
 		return -EBADMSG;
-	(void)index_remove(&f->index, m.rid); /* one that did not fit is not there */
+	old = index_find_rid(&f->index, m.rid);
+	if (!old) /* one that did not fit is not there */
+		return 0;
+	if (f->resolver.complete) {
+		struct container_record gone = query_describe(old, old->pidfd >= 0);
+
+		changes_remove(&f->changes, &gone);
+	}
+	(void)index_remove(&f->index, m.rid);
 	return 0;
 }
 
@@ -224,12 +252,10 @@ static int dispatch(struct frontend *f)
 	return -EBADMSG;
 }
 
-static void ready(struct source *source, uint32_t events)
+static void burst(struct source *source, struct frontend *f)
 {
-	struct frontend *f = container_of(source, struct frontend, resolver.source);
 	int r;
 
-	(void)events;
 	for (int i = 0; i < FRONTEND_BURST && source->fd >= 0; i++) {
 		r = ipc_recv(source->fd, &f->in, MSG_DONTWAIT);
 		if (r == -EAGAIN)
@@ -247,6 +273,19 @@ static void ready(struct source *source, uint32_t events)
 			return;
 		}
 	}
+}
+
+static void ready(struct source *source, uint32_t events)
+{
+	struct frontend *f = container_of(source, struct frontend, resolver.source);
+	uint64_t before = f->changes.last;
+	bool complete = f->resolver.complete;
+
+	(void)events;
+	burst(source, f);
+	/* Once for all that came together. */
+	if (f->changes.last != before || f->resolver.complete != complete)
+		watchers_wake(f);
 }
 
 void resolver_link_init(struct frontend *f)

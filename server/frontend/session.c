@@ -104,6 +104,7 @@ static void session_free(struct session *s)
 	loop_del(&f->loop, &s->source);
 	close_fd(&s->source.fd);
 	park_session_end(f, s);
+	watcher_forget(s);
 	monitor_forget(s);
 	list_remove(&s->hello);
 	while (*at != s)
@@ -150,6 +151,7 @@ int session_new(struct frontend *f, const struct ipc_session *m, int client)
 	s->source = (struct source){.fd = fd, .ready = session_ready};
 	list_init(&s->hello);
 	list_init(&s->parked);
+	list_init(&s->watcher.waiting);
 	r = loop_add(&f->loop, &s->source, EPOLLIN);
 	if (r < 0) {
 		(void)shutdown(fd, SHUT_RDWR);
@@ -208,6 +210,12 @@ bool session_send(struct session *s, const struct wire_wr *w, const int *fds, in
 	else
 		session_end(s, strerror(-r));
 	return false;
+}
+
+void session_unasked(struct session *s)
+{
+	s->in_flight--;
+	session_update(s);
 }
 
 bool session_answer(struct session *s, const struct wire_wr *w, const int *fds, int nfds)

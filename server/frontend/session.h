@@ -13,6 +13,7 @@
 #include "../common/ipc.h"
 #include "../common/loop.h"
 #include "../common/list.h"
+#include "watchers.h"
 
 #define SESSION_BUCKETS 4096
 #define SESSION_HELLO_TIMEOUT_MS 10000
@@ -39,6 +40,7 @@ struct session {
 	uint64_t hello_deadline_ms;
 	struct list hello; /* in sessions.hello until hello */
 	struct list parked; /* head of its requests in park */
+	struct watcher watcher;
 	struct session *next; /* of its bucket */
 };
 
@@ -69,6 +71,8 @@ void session_update(struct session *s);
  */
 bool session_send(struct session *s, const struct wire_wr *w, const int *fds, int nfds);
 bool session_answer(struct session *s, const struct wire_wr *w, const int *fds, int nfds);
+/* The request that was read last is not waited for like others: it makes room for another at once. */
+void session_unasked(struct session *s);
 /* MSG_ERROR as the answer; what is not printable in the detail becomes '?'. */
 bool session_error(struct session *s, uint32_t serial, enum status status, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -19,9 +19,15 @@ static struct str key_of(const struct record *r, enum index_key by)
 	case INDEX_BY_CGROUP:
 		return r->cgroup;
 	case INDEX_BY_RID:
+	case INDEX_BY_GENERATION:
 		break;
 	}
 	return STR("");
+}
+
+static uint64_t number_of(const struct record *r, enum index_key by)
+{
+	return by == INDEX_BY_GENERATION ? r->generation : r->rid;
 }
 
 static bool below(const struct record *r, const struct sorted *s, const struct probe *p)
@@ -39,9 +45,9 @@ static bool below(const struct record *r, const struct sorted *s, const struct p
 		return true;
 	if (key.len > p->key.len && !p->prefix)
 		return false;
-	if (s->by != INDEX_BY_RID && r->owner != p->owner)
+	if (s->by != INDEX_BY_RID && s->by != INDEX_BY_GENERATION && r->owner != p->owner)
 		return r->owner < p->owner;
-	return r->rid < p->rid;
+	return number_of(r, s->by) < p->rid;
 }
 
 size_t sorted_search(const struct sorted *s, const struct probe *p)
@@ -61,7 +67,7 @@ size_t sorted_search(const struct sorted *s, const struct probe *p)
 
 static size_t place_of(const struct sorted *s, const struct record *r)
 {
-	struct probe p = {.key = key_of(r, s->by), .owner = r->owner, .rid = r->rid};
+	struct probe p = {.key = key_of(r, s->by), .owner = r->owner, .rid = number_of(r, s->by)};
 
 	return sorted_search(s, &p);
 }

@@ -13,10 +13,10 @@
 
 struct record;
 
-enum index_key { INDEX_BY_RID, INDEX_BY_ID, INDEX_BY_NAME, INDEX_BY_USER, INDEX_BY_CGROUP };
+enum index_key { INDEX_BY_RID, INDEX_BY_ID, INDEX_BY_NAME, INDEX_BY_USER, INDEX_BY_CGROUP, INDEX_BY_GENERATION };
 
 struct sorted {
-	enum index_key by; /* then, but for rids, by owner; then by rid */
+	enum index_key by; /* then, but for rids and generations, by owner; then by rid */
 	bool of_owner; /* by owner before all */
 	struct record **v;
 	size_t n, room;
@@ -26,7 +26,7 @@ struct sorted {
 struct probe {
 	struct str key;
 	uint32_t owner;
-	uint64_t rid;
+	uint64_t rid; /* or generation */
 	bool prefix;
 };
 

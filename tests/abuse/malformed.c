@@ -54,6 +54,8 @@ static size_t good(uint16_t type, uint8_t *buf, size_t size)
 		return (size_t)put_process_request(&w, &(struct process_request){1, 0});
 	case MSG_CONTAINER_OF_CGROUP:
 		return (size_t)put_cgroup_request(&w, &(struct cgroup_request){0, STR("/no/such/cgroup")});
+	case MSG_CONTAINER_WATCH:
+		return (size_t)put_watch_request(&w, &(struct watch_request){1, 2, 0});
 	case MSG_CONTAINER_LIST:
 	case MSG_PROGRAM_LIST:
 		return (size_t)put_list_request(&w, &(struct list_request){0, 0});

@@ -170,6 +170,9 @@ struct wire_wr *rig_begin_valid(uint16_t type)
 	case MSG_CONTAINER_OF_PROCESS:
 		(void)put_process_request(w, &(struct process_request){.pid = 12});
 		break;
+	case MSG_CONTAINER_WATCH:
+		(void)put_watch_request(w, &(struct watch_request){.after = 1, .until = 2});
+		break;
 	case MSG_CONTAINER_OF_CGROUP:
 		(void)put_cgroup_request(w, &(struct cgroup_request){.cgroup = STR("/the/cgroup")});
 		break;

@@ -59,6 +59,7 @@ static const uint16_t client_types[] = {
 	MSG_CONTAINER_OF_PROCESS,
 	MSG_CONTAINER_OF_CGROUP,
 	MSG_CONTAINER_FACTS,
+	MSG_CONTAINER_WATCH,
 };
 #define NTYPES (sizeof(client_types) / sizeof(client_types[0]))
 
@@ -161,7 +162,7 @@ static void test_reserved_flags(void **unused)
 			(void)put_name_request(&w, &(struct name_request){.flags = flag, .name = STR("web")});
 			expect_refused(OPEN, record, w.len);
 		}
-		for (size_t i = 0; i < 2; i++) {
+		for (size_t i = 0; i < (flag == LIST_HOSTNAMES ? 1 : 2); i++) {
 			wire_wr_init(&w, record, sizeof(record));
 			wire_put_header(&w, i ? MSG_CONTAINER_LIST : MSG_PROGRAM_LIST, 1);
 			(void)put_list_request(&w, &(struct list_request){.flags = flag});
@@ -174,6 +175,10 @@ static void test_reserved_flags(void **unused)
 		wire_wr_init(&w, record, sizeof(record));
 		wire_put_header(&w, MSG_CONTAINER_OF_CGROUP, 1);
 		(void)put_cgroup_request(&w, &(struct cgroup_request){.flags = flag, .cgroup = STR("/x")});
+		expect_refused(OPEN, record, w.len);
+		wire_wr_init(&w, record, sizeof(record));
+		wire_put_header(&w, MSG_CONTAINER_WATCH, 1);
+		(void)put_watch_request(&w, &(struct watch_request){.flags = flag});
 		expect_refused(OPEN, record, w.len);
 		wire_wr_init(&w, record, sizeof(record));
 		wire_put_header(&w, MSG_PROCESS_WAIT, 1);

@@ -286,14 +286,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_process),
-		T(test_window),
-		T(test_resolver_is_replaced),
-		T(test_timeout),
-		T(test_nonsense),
-		T(test_facts),
-		T(test_facts_of_what_vanished),
-		T(test_cgroup),
+		T(test_process),  T(test_window), T(test_resolver_is_replaced),   T(test_timeout),
+		T(test_nonsense), T(test_facts),  T(test_facts_of_what_vanished), T(test_cgroup),
 		T(test_pidfd),
 	};
 
