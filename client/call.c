@@ -24,7 +24,7 @@ int64_t call_deadline(const struct conn *c)
 	return c->timeout_ms ? call_now() + c->timeout_ms + 1 : 0;
 }
 
-static bool expired(int64_t deadline)
+bool call_expired(int64_t deadline)
 {
 	return deadline && call_now() >= deadline;
 }
@@ -123,7 +123,7 @@ static int await(struct conn *c, const struct call *call, uint32_t serial, size_
 			if (r && r != -EPIPE)
 				return r;
 		}
-		if (expired(deadline))
+		if (call_expired(deadline))
 			return -ETIMEDOUT;
 	}
 }

@@ -47,6 +47,7 @@ int call_nonsense(struct conn *c, struct answer *a);
 #define CALL_AT_ONCE 1
 int64_t call_now(void);
 int64_t call_deadline(const struct conn *c);
+bool call_expired(int64_t deadline);
 /* 0; -ETIMEDOUT, -EAGAIN; -EPIPE (what the server said before it went may still be read); or what broke the connection. */
 int call_send(struct conn *c, const void *record, size_t len, int64_t deadline);
 /* 0 when @events or a hang-up is there, -ETIMEDOUT, or what broke the connection. */

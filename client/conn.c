@@ -11,9 +11,15 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct conn **table; /* by descriptor; freed with the last connection */
 static size_t table_size, table_used;
 
+static void conn_free(struct conn *c)
+{
+	free(c->watch.record);
+	free(c);
+}
+
 static void table_clear(int fd)
 {
-	free(table[fd]);
+	conn_free(table[fd]);
 	table[fd] = NULL;
 	if (--table_used)
 		return;
@@ -41,7 +47,7 @@ static int table_set(int fd, struct conn *c)
 		table_size = size;
 	}
 	if (table[fd])
-		free(table[fd]); /* closed behind our back: its number is ours again */
+		conn_free(table[fd]); /* closed behind our back: its number is ours again */
 	else
 		table_used++;
 	table[fd] = c;

@@ -16,8 +16,8 @@
 
 #define CONN_TIMEOUT_MS 5000
 
-/* Waits that the server has not answered or that nobody has collected, and cancellations that it has not answered: all of them, and a
- * call, stay below PROTO_INFLIGHT_MAX. */
+/* Waits that the server has not answered or that nobody has collected, and cancellations that it has not answered: all of them, a
+ * watch and a call, stay below PROTO_INFLIGHT_MAX. */
 #define CONN_WAITS_MAX 24
 #define CONN_CANCELS_MAX 24
 
@@ -36,6 +36,14 @@ struct pending_cancel {
 	uint64_t instance; /* of the program, once it is known */
 };
 
+/* What a watch asked, and its answer as it came. */
+struct pending_watch {
+	uint32_t serial; /* 0: nothing is asked */
+	uint64_t after, until; /* the position that it asked for */
+	uint8_t *record; /* WIRE_RECORD_MAX bytes, once there was a watch */
+	size_t len; /* of the answer, 0: not there yet */
+};
+
 struct conn {
 	int fd;
 	dev_t dev; /* the socket's identity: a number can be closed and used again behind our back */
@@ -48,6 +56,7 @@ struct conn {
 	unsigned nacked;
 	struct pending_wait waits[CONN_WAITS_MAX];
 	struct pending_cancel cancels[CONN_CANCELS_MAX];
+	struct pending_watch watch;
 	char detail[ROOT_DETAIL_MAX + 1];
 	uint8_t in[WIRE_RECORD_MAX];
 	uint8_t out[WIRE_RECORD_MAX]; /* the request in service: it may have to be sent again */

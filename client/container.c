@@ -1,35 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <limits.h>
-#include <string.h>
 
-#include "call.h"
+#include "lookup.h"
 #include "record.h"
 
-#define LOOKUP_STATUSES (CALL_COMMON | CALL_STATUS(NOT_FOUND) | CALL_STATUS(AMBIGUOUS) | CALL_STATUS(TIMED_OUT))
-#define LOOKUP(request_, reply_, more)                                                  \
-	{                                                                               \
-		.request = MSG_##request_, .reply = MSG_##reply_, .flags = CALL_RESEND, \
-		.statuses = LOOKUP_STATUSES | (more)                                    \
-	}
-
-static const struct call hostname_call = LOOKUP(CONTAINER_HOSTNAME, HOSTNAME, CALL_STATUS(NOT_RUNNING));
-static const struct call pid_call = LOOKUP(CONTAINER_PID, PID, CALL_STATUS(NOT_RUNNING));
-static const struct call cgroup_call = LOOKUP(CONTAINER_CGROUP, CGROUP, CALL_STATUS(NOT_RUNNING));
-static const struct call get_call = LOOKUP(CONTAINER_GET, CONTAINER, 0);
-
-/* Any of the four: the answer's body in @ret. */
-static int lookup(struct conn *c, const struct call *call, const char *name, int namelen, struct answer *ret)
-{
-	struct name_request m = {.flags = 0};
-	struct wire_wr w;
-
-	if (!name || namelen < 1 || namelen > ROOT_NAME_MAX || memchr(name, '\0', (size_t)namelen))
-		return -EINVAL;
-	m.name = (struct str){name, (size_t)namelen};
-	call_begin(c, call, &w);
-	return call_run(c, call, put_name_request(&w, &m), ret);
-}
+static const struct call hostname_call =
+	LOOKUP(CONTAINER_HOSTNAME, HOSTNAME, 0, CALL_STATUS(AMBIGUOUS) | CALL_STATUS(NOT_RUNNING));
+static const struct call pid_call = LOOKUP(CONTAINER_PID, PID, 0, CALL_STATUS(AMBIGUOUS) | CALL_STATUS(NOT_RUNNING));
+static const struct call cgroup_call =
+	LOOKUP(CONTAINER_CGROUP, CGROUP, 0, CALL_STATUS(AMBIGUOUS) | CALL_STATUS(NOT_RUNNING));
+static const struct call get_call = LOOKUP(CONTAINER_GET, CONTAINER, 0, CALL_STATUS(AMBIGUOUS));
+static const struct call get_pidfd_call = LOOKUP(CONTAINER_GET, CONTAINER, CALL_FDS, CALL_STATUS(AMBIGUOUS));
 
 /* Copies a text of the answer out, or leaves the buffer as it was. */
 static int give_text(struct str text, char *buffer, int buflen)
@@ -51,7 +33,7 @@ int rootContainerHostName(int fd, const char *name, int namelen, char *buffer, i
 	if (!r && !buffer)
 		r = -EINVAL;
 	if (!r)
-		r = lookup(c, &hostname_call, name, namelen, &a);
+		r = lookup_name(c, &hostname_call, 0, name, namelen, &a);
 	if (r)
 		return r;
 	if (get_hostname_reply(&a.body, &m))
@@ -68,7 +50,7 @@ int rootContainerProcessID(int fd, const char *name, int namelen)
 
 	r = conn_get(fd, &c);
 	if (!r)
-		r = lookup(c, &pid_call, name, namelen, &a);
+		r = lookup_name(c, &pid_call, 0, name, namelen, &a);
 	if (r)
 		return r;
 	if (get_pid_reply(&a.body, &m) || !m.pid || m.pid > INT_MAX)
@@ -87,7 +69,7 @@ int rootContainerCGroupName(int fd, const char *name, int namelen, char *buffer,
 	if (!r && !buffer)
 		r = -EINVAL;
 	if (!r)
-		r = lookup(c, &cgroup_call, name, namelen, &a);
+		r = lookup_name(c, &cgroup_call, 0, name, namelen, &a);
 	if (r)
 		return r;
 	if (get_cgroup_reply(&a.body, &m) || !m.cgroup.len || m.cgroup.p[0] != '/')
@@ -97,7 +79,6 @@ int rootContainerCGroupName(int fd, const char *name, int namelen, char *buffer,
 
 int rootContainerGet(int fd, const char *name, int namelen, struct root_container *record, size_t recordsize)
 {
-	struct container_record m;
 	struct root_container full;
 	struct answer a;
 	struct conn *c;
@@ -107,11 +88,35 @@ int rootContainerGet(int fd, const char *name, int namelen, struct root_containe
 	if (!r && (!record || !recordsize))
 		r = -EINVAL;
 	if (!r)
-		r = lookup(c, &get_call, name, namelen, &a);
+		r = lookup_name(c, &get_call, 0, name, namelen, &a);
+	if (!r)
+		r = lookup_record(c, &a, &full);
+	if (!r)
+		record_give(record, recordsize, &full, sizeof(full));
+	return r;
+}
+
+int rootContainerGetPidFD(int fd, const char *name, int namelen, struct root_container *record, size_t recordsize,
+			  int *pidfd)
+{
+	struct root_container full;
+	struct answer a;
+	struct conn *c;
+	int r;
+
+	r = conn_get(fd, &c);
+	if (!r && (!record || !recordsize || !pidfd))
+		r = -EINVAL;
+	if (!r)
+		r = lookup_name(c, &get_pidfd_call, GET_PIDFD, name, namelen, &a);
+	if (!r)
+		r = lookup_record(c, &a, &full);
 	if (r)
 		return r;
-	if (get_container_record(&a.body, &m) || !record_container(&full, &m))
+	/* A process without its descriptor, or the reverse. */
+	if (a.nfds != (full.pid ? 1 : 0))
 		return call_nonsense(c, &a);
+	*pidfd = a.nfds ? a.fds[0] : -1;
 	record_give(record, recordsize, &full, sizeof(full));
 	return 0;
 }

@@ -23,19 +23,19 @@ static const struct call program_call = {
 	.statuses = CALL_COMMON | CALL_STATUS(TIMED_OUT),
 };
 
-static int list_get(int fd, unsigned flags, const uint64_t *cursor, const void *records, size_t recordsize, int count,
-		    struct conn **ret_conn)
+static int list_get(int fd, unsigned flags, unsigned known, const uint64_t *cursor, const void *records,
+		    size_t recordsize, int count, struct conn **ret_conn)
 {
 	int r = conn_get(fd, ret_conn);
 
 	if (r)
 		return r;
-	return flags || !cursor || !records || !recordsize || count < 1 ? -EINVAL : 0;
+	return flags & ~known || !cursor || !records || !recordsize || count < 1 ? -EINVAL : 0;
 }
 
-static int ask(struct conn *c, const struct call *call, uint64_t cursor, struct answer *ret)
+static int ask(struct conn *c, const struct call *call, unsigned flags, uint64_t cursor, struct answer *ret)
 {
-	struct list_request m = {.cursor = cursor};
+	struct list_request m = {.cursor = cursor, .flags = flags};
 	struct wire_wr w;
 
 	call_begin(c, call, &w);
@@ -48,8 +48,8 @@ static int ask(struct conn *c, const struct call *call, uint64_t cursor, struct 
  */
 typedef int page_reader(struct wire_rd rd, uint64_t *cursor, char *records, size_t recordsize, int count);
 
-static int list(struct conn *c, const struct call *call, page_reader *read_page, int shift, uint64_t *cursor,
-		void *records, size_t recordsize, int count)
+static int list(struct conn *c, const struct call *call, unsigned flags, page_reader *read_page, int shift,
+		uint64_t *cursor, void *records, size_t recordsize, int count)
 {
 	uint64_t at = *cursor, check;
 	int r = 0;
@@ -57,7 +57,7 @@ static int list(struct conn *c, const struct call *call, page_reader *read_page,
 	while (!r && at != LIST_END) {
 		struct answer a;
 
-		r = ask(c, call, at >> shift, &a);
+		r = ask(c, call, flags, at >> shift, &a);
 		if (r)
 			return r;
 		check = at;
@@ -106,10 +106,11 @@ int rootContainerList(int fd, unsigned flags, uint64_t *cursor, struct root_cont
 	struct conn *c;
 	int r;
 
-	r = list_get(fd, flags, cursor, records, recordsize, count, &c);
+	r = list_get(fd, flags, ROOT_LIST_HOSTNAMES, cursor, records, recordsize, count, &c);
 	if (r)
 		return r;
-	return list(c, &container_call, container_page, 0, cursor, records, recordsize, count);
+	return list(c, &container_call, flags & ROOT_LIST_HOSTNAMES ? LIST_HOSTNAMES : 0, container_page, 0, cursor,
+		    records, recordsize, count);
 }
 
 /*
@@ -153,8 +154,8 @@ int rootProgramList(int fd, unsigned flags, uint64_t *cursor, struct root_progra
 	struct conn *c;
 	int r;
 
-	r = list_get(fd, flags, cursor, records, recordsize, count, &c);
+	r = list_get(fd, flags, 0, cursor, records, recordsize, count, &c);
 	if (r)
 		return r;
-	return list(c, &program_call, program_page, SKIP_BITS, cursor, records, recordsize, count);
+	return list(c, &program_call, 0, program_page, SKIP_BITS, cursor, records, recordsize, count);
 }

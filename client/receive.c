@@ -8,6 +8,7 @@
 
 #include "cancel.h"
 #include "waits.h"
+#include "watch.h"
 
 void answer_close(struct answer *a)
 {
@@ -34,27 +35,32 @@ static bool out_of_descriptors(int like)
 }
 
 /*
- * A record whose descriptors did not all arrive. If that is because this process has no room for them, it is a start to be
- * cancelled: the record itself was looked at before, in @c->in.
+ * A record whose descriptors did not all arrive. If that is because this process has no room for them, the call fails, and a start
+ * that nobody waits for is to be cancelled: the record itself was looked at before, in @c->in.
  */
 static int lost_descriptors(struct conn *c, ssize_t len, uint32_t serial)
 {
-	struct started_reply m;
+	struct container_record container;
+	struct started_reply started;
 	struct wire_rd rd;
 	uint32_t its;
 	uint16_t type;
+	bool good;
 
 	wire_rd_init(&rd, c->in, len > 0 ? (size_t)len : 0);
-	if (wire_get_header(&rd, &type, &its) || type != MSG_STARTED || get_started_reply(&rd, &m) ||
-	    !out_of_descriptors(c->fd))
+	good = !wire_get_header(&rd, &type, &its) &&
+	       ((type == MSG_STARTED && !get_started_reply(&rd, &started)) ||
+		(type == MSG_CONTAINER && !get_container_record(&rd, &container)));
+	if (!good || !out_of_descriptors(c->fd))
 		return conn_break(c, -EPROTO);
 	if (its == serial)
 		return -EMFILE;
-	cancel_started(c, its, m.instance);
+	if (type == MSG_STARTED)
+		cancel_started(c, its, started.instance);
 	return c->broken ? c->broken : CALL_OTHER;
 }
 
-/* An answer that came too late, or one to a wait. */
+/* An answer that came too late, or one to a wait or a watch. */
 static int not_mine(struct conn *c, uint32_t serial, struct incoming *in)
 {
 	struct started_reply m;
@@ -71,6 +77,7 @@ static int not_mine(struct conn *c, uint32_t serial, struct incoming *in)
 		cancel_started(c, serial, m.instance);
 	} else {
 		cancel_answered(c, in->type, serial);
+		watch_answered(c, in->type, serial, &in->answer.body);
 		waits_answered(c, in->type, serial, &in->answer.body);
 	}
 	return c->broken ? c->broken : CALL_OTHER;
@@ -90,6 +97,7 @@ static int dispatch(struct conn *c, uint32_t serial, struct incoming *in)
 		if (its || get_nothing(&in->answer.body))
 			return conn_break(c, -EPROTO);
 		waits_resume(c);
+		watch_resume(c);
 		cancel_send(c, true);
 		return c->broken ? c->broken : CALL_RESUMED;
 	}

@@ -23,6 +23,13 @@ bool record_container(struct root_container *dst, const struct container_record 
 	return true;
 }
 
+bool record_fact(struct root_fact *dst, const struct fact_record *src)
+{
+	memset(dst, 0, sizeof(*dst));
+	return str_copy(dst->key, sizeof(dst->key), src->key) && str_copy(dst->value, sizeof(dst->value), src->value) &&
+	       str_copy(dst->source, sizeof(dst->source), src->source);
+}
+
 bool record_program(struct root_program *dst, const struct program_record *src)
 {
 	memset(dst, 0, sizeof(*dst));

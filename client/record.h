@@ -10,6 +10,7 @@
 
 /* False if the record makes no sense. */
 bool record_container(struct root_container *dst, const struct container_record *src);
+bool record_fact(struct root_fact *dst, const struct fact_record *src);
 bool record_program(struct root_program *dst, const struct program_record *src);
 
 /* Fills no more of @dst than both sides know; what only the caller knows becomes 0. */

@@ -10,8 +10,8 @@
  * connections are independent of each other.
  *
  * Blocking: every call ends within the connection's timeout (rootSetTimeout(), 5 seconds at first),
- * except rootProcessWait(), which waits for a program's end, and rootProcessTerminate(), whose
- * deadline is the program's own. Interrupted system calls are continued inside.
+ * except rootProcessWait(), which waits for a program's end, rootProcessTerminate(), whose
+ * deadline is the program's own, and rootContainerWatch(), which is told how long. Interrupted system calls are continued inside.
  *
  * Errors: a negative errno value from the list that stands with each function, never errno itself.
  * rootErrStr_r() turns it into a sentence, rootErrDetail() says what the server said. The library
@@ -197,13 +197,13 @@ int rootErrDetail(int fd, char *buffer, int buflen);
  * more unless the server is configured otherwise), tried in this order over all engines; "engine:name"
  * asks one engine only. An id that is the container's name as well, as LXC's are, has no prefixes. @name need not be NUL-terminated; @namelen is its length, 1 to ROOT_NAME_MAX.
  *
- * Each of the four lookups below fails with
+ * Each of the lookups below by name fails with
  *	-EINVAL		@name is NULL, empty, too long or contains NUL; @buffer is NULL
  *	-ENOENT		no container has that name
- *	-ESRCH		it is not running (not rootContainerGet())
+ *	-ESRCH		it is not running (not rootContainerGet(), not rootContainerGetPidFD(), not rootContainerFacts())
  *	-ENOTUNIQ	several containers answer to it; say engine:name or the full id
  *	-ENOSPC		@buflen is too small; @buffer is untouched (not rootContainerProcessID(),
- *			not rootContainerGet())
+ *			not rootContainerGet(), not rootContainerGetPidFD())
  *	-EACCES		policy refuses this caller
  *	-EAGAIN		the server cannot answer just now; try again
  *	-ETIMEDOUT	no answer in time; the connection stays usable
@@ -260,8 +260,11 @@ int rootContainerGetPidFD(int fd, const char *name, int namelen, struct root_con
  * rootContainerOfProcess() - whose process is it?
  * @pid:	of any process, in the server's PID namespace
  *
- * Return: 0; -ENOENT if it is in no container, -ESRCH if there is no such process, -EINVAL if @pid is less than 1 or @record is
- * NULL or of size 0; or another error as above.
+ * Return: 0, or
+ *	-EINVAL		@pid is less than 1, or @record is NULL or of size 0
+ *	-ENOENT		it is in no container
+ *	-ESRCH		there is no such process
+ *	-EACCES, -EAGAIN, -ETIMEDOUT, -ENOTCONN, -EPROTO, -EBADF as above
  */
 int rootContainerOfProcess(int fd, int pid, struct root_container *record, size_t recordsize);
 
@@ -270,7 +273,10 @@ int rootContainerOfProcess(int fd, int pid, struct root_container *record, size_
  * @cgroup:	path below the cgroup mount, beginning with '/', as of /proc/PID/cgroup: a container's own, or one below that
  * @len:	length of @cgroup in bytes, 1 to ROOT_CGROUP_MAX
  *
- * Return: 0; -ENOENT if it is no running container's; -EINVAL; or another error as above.
+ * Return: 0, or
+ *	-EINVAL		@cgroup is NULL, empty, too long, contains NUL or does not begin with '/', or @record is NULL or of size 0
+ *	-ENOENT		it is no running container's
+ *	-EACCES, -EAGAIN, -ETIMEDOUT, -ENOTCONN, -EPROTO, -EBADF as above
  */
 int rootContainerOfCGroup(int fd, const char *cgroup, int len, struct root_container *record, size_t recordsize);
 
@@ -280,7 +286,8 @@ int rootContainerOfCGroup(int fd, const char *cgroup, int len, struct root_conta
  *
  * For people: which keys there are depends on the engine.
  *
- * Return: how many facts were filled, or an error as above.
+ * Return: how many facts were filled, or an error as above, with -EINVAL if @facts is NULL, @factsize is 0 or @count is less than 1,
+ * and -ENOSPC if @count is too small.
  */
 int rootContainerFacts(int fd, const char *name, int namelen, struct root_fact *facts, size_t factsize, int count);
 
@@ -310,10 +317,12 @@ int rootContainerList(int fd, unsigned flags, uint64_t *cursor, struct root_cont
  * First comes the present state: a PRESENT for each container, then SYNCED. From then on each change, in order: nothing is left
  * out, and nothing is told twice. A watcher that is too slow, or that outlives a part of the server, gets RESYNC, and the present
  * state again: what was REMOVED meanwhile is what is not PRESENT. When it returned 0, @fd becomes readable once there may be
- * something to call again for; other calls may be made meanwhile.
+ * something to call again for. Other calls may be made meanwhile; they may take what made @fd readable, so call again after them.
  *
  * Return: how many events were filled, 0 if there was none in time; or
- *	-EINVAL		an argument is NULL, @eventsize is 0, @count is less than 1, or @timeout_ms is less than -1
+ *	-EINVAL		an argument is NULL, @watch is not of this function, @eventsize is 0, @count is less than 1, or @timeout_ms is
+ *			less than -1
+ *	-ENOMEM
  *	-EACCES, -EAGAIN, -ENOTCONN, -EPROTO, -EBADF as above
  */
 int rootContainerWatch(int fd, struct root_watch *watch, struct root_event *events, size_t eventsize, int count,

@@ -52,7 +52,7 @@ header_errors() {
 	inside && /\*\// {
 		inside = 0
 		gsub(/[ \t]+/, " ", text)
-		if (text ~ /Each of the four lookups below fails with/) {
+		if (text ~ /Each of the lookups below by name fails with/) {
 			common = errors_of(text)
 			n = split(text, items, / -E/)
 			for (i = 2; i <= n; i++) {

@@ -87,6 +87,29 @@ static int build_containers(struct wire_wr *w)
 	return (int)page_end(&page, 0);
 }
 
+static int build_facts(struct wire_wr *w)
+{
+	struct fact_record m = {.key = STR("k"), .value = STR("v"), .source = STR("s")};
+	struct page_wr page;
+
+	page_begin(&page, w);
+	(void)page_add_fact(&page, &m);
+	return (int)page_end(&page, 0);
+}
+
+static int build_events(struct wire_wr *w)
+{
+	struct event_record m = {.kind = EVENT_PRESENT, .container = record};
+	struct events_head head = {.after = 7};
+	struct page_wr page;
+
+	m.container.generation = 6;
+	put_events_head(w, &head);
+	page_begin(&page, w);
+	(void)page_add_event(&page, &m);
+	return (int)page_end(&page, 7);
+}
+
 static int build_programs(struct wire_wr *w)
 {
 	struct program_record m = {.usable = 1, .name = STR("p"), .description = STR("d")};
@@ -119,7 +142,10 @@ struct output {
 	union {
 		struct root_container container;
 		struct root_program program;
+		struct root_event event;
+		struct root_fact fact;
 	} record;
+	struct root_watch watch;
 };
 
 static int ask_hostname(int fd, struct output *o)
@@ -146,6 +172,31 @@ static int ask_container(int fd, struct output *o)
 static int ask_containers(int fd, struct output *o)
 {
 	return rootContainerList(fd, 0, &o->cursor, &o->record.container, sizeof(o->record.container), 1);
+}
+
+static int ask_pidfd(int fd, struct output *o)
+{
+	return rootContainerGetPidFD(fd, "web", 3, &o->record.container, sizeof(o->record.container), &o->b);
+}
+
+static int ask_of_process(int fd, struct output *o)
+{
+	return rootContainerOfProcess(fd, 5, &o->record.container, sizeof(o->record.container));
+}
+
+static int ask_of_cgroup(int fd, struct output *o)
+{
+	return rootContainerOfCGroup(fd, "/c", 2, &o->record.container, sizeof(o->record.container));
+}
+
+static int ask_facts(int fd, struct output *o)
+{
+	return rootContainerFacts(fd, "web", 3, &o->record.fact, sizeof(o->record.fact), 1);
+}
+
+static int ask_events(int fd, struct output *o)
+{
+	return rootContainerWatch(fd, &o->watch, &o->record.event, sizeof(o->record.event), 1, -1);
 }
 
 static int ask_programs(int fd, struct output *o)
@@ -184,6 +235,12 @@ static const struct answer_case {
 	{MSG_CGROUP, build_cgroup, ask_cgroup, 2, 0},
 	{MSG_CONTAINER, build_container, ask_container, 0, 0},
 	{MSG_CONTAINERS, build_containers, ask_containers, 1, 0},
+	{MSG_CONTAINER, build_container, ask_pidfd, 0, 1},
+	{MSG_CONTAINER, build_container, ask_of_process, 0, 0},
+	{MSG_CONTAINER, build_container, ask_of_cgroup, 0, 0},
+	{MSG_FACTS, build_facts, ask_facts, 1, 0},
+	{MSG_EVENTS, build_events, ask_events, 1, 0},
+	{MSG_ERROR, build_error, ask_events, -EPROTO, 0},
 	{MSG_PROGRAMS, build_programs, ask_programs, 1, 0},
 	{MSG_STARTED, build_started, ask_start, 0, 2},
 	{MSG_WAITED, build_waited, ask_wait, 5, 0},
@@ -230,6 +287,7 @@ static void check_cut(const struct fake *f, int cut)
 		assert_return_code(fd, -fd);
 		memset(&o, 0x55, sizeof(o));
 		o.cursor = 0;
+		o.watch = (struct root_watch){0};
 		before = o;
 		r = current->ask(fd, &o);
 		if (cut != whole)
@@ -240,7 +298,8 @@ static void check_cut(const struct fake *f, int cut)
 			assert_memory_equal(&o, &before, sizeof(o));
 		if (!r && current->nfds) {
 			(void)close(o.b);
-			(void)close(o.c);
+			if (current->nfds > 1)
+				(void)close(o.c);
 		}
 	}
 	rootShutdown(fd);
@@ -366,6 +425,11 @@ static void test_server_death(void **state)
 		assert_int_equal(ask_cgroup(fd, &o), -ENOTCONN);
 		assert_int_equal(ask_container(fd, &o), -ENOTCONN);
 		assert_int_equal(ask_containers(fd, &o), -ENOTCONN);
+		assert_int_equal(ask_pidfd(fd, &o), -ENOTCONN);
+		assert_int_equal(ask_of_process(fd, &o), -ENOTCONN);
+		assert_int_equal(ask_of_cgroup(fd, &o), -ENOTCONN);
+		assert_int_equal(ask_facts(fd, &o), -ENOTCONN);
+		assert_int_equal(ask_events(fd, &o), -ENOTCONN);
 		assert_int_equal(ask_programs(fd, &o), -ENOTCONN);
 		assert_int_equal(ask_start(fd, &o), -ENOTCONN);
 		assert_int_equal(ask_wait(fd, &o), -ENOTCONN);

@@ -181,7 +181,7 @@ static void test_bad_arguments(void **state)
 	(void)state;
 	fake_start(&f, 1, hello_only);
 	fd = fake_connect(&f);
-	assert_int_equal(rootContainerList(fd, 1, &cursor, &c, sizeof(c), 1), -EINVAL);
+	assert_int_equal(rootContainerList(fd, 2, &cursor, &c, sizeof(c), 1), -EINVAL);
 	assert_int_equal(rootContainerList(fd, 0, NULL, &c, sizeof(c), 1), -EINVAL);
 	assert_int_equal(rootContainerList(fd, 0, &cursor, NULL, sizeof(c), 1), -EINVAL);
 	assert_int_equal(rootContainerList(fd, 0, &cursor, &c, 0, 1), -EINVAL);
