@@ -27,8 +27,13 @@ struct options {
 	const char *socket; /* NULL: the library's choice */
 	int timeout_ms; /* -1: the library's choice */
 	bool json;
+	/* of ps and watch */
+	bool all;
 	bool no_trunc;
 	bool hostnames;
+	bool present;
+	const char *engine; /* NULL: all of them */
+	int count; /* 0: without end */
 };
 
 /* The whole command. */
@@ -44,16 +49,19 @@ int rootctl_hostname(const struct options *o, int argc, char **argv);
 int rootctl_pid(const struct options *o, int argc, char **argv);
 int rootctl_cgroup(const struct options *o, int argc, char **argv);
 int rootctl_inspect(const struct options *o, int argc, char **argv);
+int rootctl_which(const struct options *o, int argc, char **argv);
+int rootctl_watch(const struct options *o, int argc, char **argv);
 int rootctl_run(const struct options *o, int argc, char **argv);
 
 /* Says on standard error what failed and what to do next; returns the exit status that fits. @fd: the connection, or -1. */
-enum about { ABOUT_CONNECT = 1, ABOUT_CONTAINER = 2, ABOUT_PROGRAM = 4, ABOUT_LIST = 8 };
+enum about { ABOUT_CONNECT = 1, ABOUT_CONTAINER = 2, ABOUT_PROGRAM = 4, ABOUT_LIST = 8, ABOUT_MEMBER = 16 };
 int complain(enum about about, const char *subject, int error, int fd);
 /* "rootctl: TEXT", for what is not the library's error. */
 void complain_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Memory that is there: the command ends with status 1 when there is none. */
 void *must_alloc(void *p);
-const char *state_name(uint32_t state);
+/* Of a container's name, as the library wants it. */
+int name_length(const char *name);
 
 #endif

@@ -9,7 +9,7 @@
 #include "rootctl.h"
 #include "rootctl_text.h"
 
-#define ABOUT_REQUEST (ABOUT_CONTAINER | ABOUT_PROGRAM | ABOUT_LIST)
+#define ABOUT_REQUEST (ABOUT_CONTAINER | ABOUT_PROGRAM | ABOUT_LIST | ABOUT_MEMBER)
 
 /* The first row that fits counts. @sentence NULL: the library's. @status 0: run says 125, the others 1. */
 static const struct advice {
@@ -36,6 +36,11 @@ static const struct advice {
 	 "say ENGINE:NAME or the full id, as 'rootctl ps --no-trunc' shows them"},
 	{EINVAL, ABOUT_CONTAINER, ROOTCTL_USAGE, "not a container's name", "a name has 1 to 511 bytes"},
 
+	{ENOENT, ABOUT_MEMBER, ROOTCTL_NOT_FOUND, "it is in no container", "run 'rootctl ps' to see the containers"},
+	{ESRCH, ABOUT_MEMBER, ROOTCTL_NOT_FOUND, "no such process", "give the PID that it has outside its container"},
+	{EINVAL, ABOUT_MEMBER, ROOTCTL_USAGE, "neither a PID nor a cgroup",
+	 "a cgroup begins with '/', as in /proc/PID/cgroup"},
+
 	{ENOENT, ABOUT_PROGRAM, ROOTCTL_RUN_NOT_FOUND, "no such program", "run 'rootctl programs' to see them"},
 	{EACCES, ABOUT_PROGRAM, ROOTCTL_RUN_REFUSED, "its entry does not allow you to start it",
 	 "ask the administrator to name you in 'allow' of its entry, see rootbroker.conf(5)"},
@@ -52,7 +57,7 @@ static const struct advice {
 	{EMFILE, ABOUT_PROGRAM, 0, NULL, "raise the limit of open files (ulimit -n)"},
 	{ECHILD, ABOUT_PROGRAM, 0, "the server no longer knows it", "see the log of rootbrokerd"},
 
-	{EACCES, ABOUT_CONTAINER | ABOUT_LIST, 0, NULL,
+	{EACCES, ABOUT_CONTAINER | ABOUT_LIST | ABOUT_MEMBER, 0, NULL,
 	 "ask the administrator for a role that may, see rootbroker.conf(5)"},
 	{EAGAIN, ABOUT_REQUEST, 0, "the server cannot do it just now", "try again"},
 	{ECONNRESET, ABOUT_REQUEST, 0, "the server restarted meanwhile, and nothing was started", "try again"},

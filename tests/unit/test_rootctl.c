@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The command: what it shows cannot drive a terminal or forge a line, its JSON is valid whatever the bytes, its exit statuses are
  * as documented, and run loses no output, hangs on nobody and passes signals on. */
-#include "fake_server.h"
+#include "rootctl_rig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,110 +9,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../client/rootctl.h"
 #include "../../client/rootctl_text.h"
-
-static struct {
-	char out[65536], err[8192];
-	int status;
-} ran;
-
-static struct fake fake;
-static const char *fake_path;
-
-static void slurp(int fd, char *buf, size_t size)
-{
-	size_t n = 0;
-	ssize_t r;
-
-	while (n < size - 1 && (r = read(fd, buf + n, size - 1 - n)) > 0)
-		n += (size_t)r;
-	buf[n] = '\0';
-	(void)close(fd);
-}
-
-/* Starts rootctl in a process of its own: its standard output and error, and the descriptor that is its input's other end. */
-static pid_t spawn(const char *const *argv, int *ret_in, int *ret_out, int *ret_err)
-{
-	int in[2], out[2], err[2], argc = 0;
-	pid_t pid;
-
-	assert_return_code(pipe2(in, O_CLOEXEC), errno);
-	assert_return_code(pipe2(out, O_CLOEXEC), errno);
-	assert_return_code(pipe2(err, O_CLOEXEC), errno);
-	while (argv[argc])
-		argc++;
-	(void)fflush(NULL);
-	pid = fork();
-	assert_return_code(pid, errno);
-	if (!pid) {
-		(void)dup2(in[0], 0);
-		(void)dup2(out[1], 1);
-		(void)dup2(err[1], 2);
-		(void)close(in[1]);
-		(void)close(out[0]);
-		(void)close(err[0]);
-		(void)close(in[0]);
-		(void)close(out[1]);
-		(void)close(err[1]);
-		(void)signal(SIGPIPE, SIG_DFL);
-		if (fake_path)
-			(void)setenv("ROOTBROKER_SOCKET", fake_path, 1);
-		exit(rootctl(argc, (char **)(uintptr_t)argv));
-	}
-	(void)close(in[0]);
-	(void)close(out[1]);
-	(void)close(err[1]);
-	*ret_in = in[1];
-	*ret_out = out[0];
-	*ret_err = err[0];
-	return pid;
-}
-
-static int finish(pid_t pid)
-{
-	int status;
-
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static int run_argv(const char *const *argv)
-{
-	int in, out, err;
-	pid_t pid = spawn(argv, &in, &out, &err);
-
-	(void)close(in);
-	slurp(out, ran.out, sizeof(ran.out));
-	slurp(err, ran.err, sizeof(ran.err));
-	ran.status = finish(pid);
-	return ran.status;
-}
-
-#define RUN(...) run_argv((const char *const[]){"rootctl", __VA_ARGS__, NULL})
-
-static void with_server(void (*script)(int fd))
-{
-	fake_start(&fake, 1, script);
-	fake_path = fake.path;
-}
-
-static void without_server(void)
-{
-	fake_path = NULL;
-	fake_stop(&fake);
-}
-
-static void assert_says(const char *text, const char *what)
-{
-	if (!strstr(text, what))
-		(void)fprintf(stderr, "# \"%s\" is not in: %s\n", what, text);
-	assert_non_null(strstr(text, what));
-}
 
 /* --- Text */
 
@@ -215,16 +114,30 @@ static void test_usage(void **state)
 		assert_int_equal(RUN("--timeout", bad[i], "ps"), 2);
 		assert_says(ran.err, "--timeout: not a number");
 	}
+	assert_int_equal(RUN("ps", "--present"), 2);
+	assert_says(ran.err, "--present: no such option: run 'rootctl ps --help'");
+	assert_int_equal(RUN("-a", "ps"), 2);
+	assert_int_equal(RUN("watch", "--all"), 2);
+	assert_int_equal(RUN("ps", "--engine"), 2);
+	assert_int_equal(RUN("which"), 2);
+	for (int i = 0; i < 5; i++) {
+		static const char *const bad[] = {"", "x", "-1", "0", "2147483648"};
+
+		assert_int_equal(RUN("watch", "--count", bad[i]), 2);
+		assert_says(ran.err, "--count: not a number");
+	}
 	assert_int_equal(RUN("--version"), 0);
 	assert_says(ran.out, "rootctl " ROOTBROKER_VERSION);
 	assert_int_equal(RUN("--help"), 0);
-	for (int i = 0; i < 7; i++) {
-		static const char *const commands[] = {"ps", "hostname", "pid", "cgroup", "inspect", "programs", "run"};
+	for (int i = 0; i < 9; i++) {
+		static const char *const commands[] = {"ps",     "which",   "watch",    "hostname", "pid",
+						       "cgroup", "inspect", "programs", "run"};
 
 		assert_says(ran.out, commands[i]);
 	}
-	for (int i = 0; i < 7; i++) {
-		static const char *const commands[] = {"ps", "hostname", "pid", "cgroup", "inspect", "programs", "run"};
+	for (int i = 0; i < 9; i++) {
+		static const char *const commands[] = {"ps",     "which",   "watch",    "hostname", "pid",
+						       "cgroup", "inspect", "programs", "run"};
 
 		assert_int_equal(RUN(commands[i], "--help"), 0);
 		assert_says(ran.out, "Usage: rootctl [OPTION...] ");
@@ -254,33 +167,50 @@ static void test_no_server(void **state)
 
 static const char nasty[] = "n\x1b[2J\n\xff\"\\";
 
-static void send_page(int fd, uint32_t serial)
+static const struct container_record page_records[] = {
+	{.rid = 1,
+	 .generation = 7,
+	 .state = ROOT_CONTAINER_RUNNING,
+	 .pid = 4711,
+	 .engine = {"podman", 6},
+	 .id = {"0123456789abcdef0123", 20},
+	 .name = {"web", 3},
+	 .cgroup = {"/machine/web", 12}},
+	{.rid = 2,
+	 .generation = 9,
+	 .state = ROOT_CONTAINER_STOPPED,
+	 .flags = RECORD_EXITED,
+	 .exit = 3 << 8,
+	 .owner = 1000,
+	 .engine = {"lxc", 3},
+	 .id = {"short", 5},
+	 .name = {nasty, sizeof(nasty) - 1}},
+	{.rid = 3,
+	 .generation = 11,
+	 .state = ROOT_CONTAINER_STOPPED,
+	 .flags = RECORD_EXITED,
+	 .exit = SIGKILL,
+	 .owner = 1001,
+	 .engine = {"podman", 6},
+	 .id = {"77", 2},
+	 .user = {"alice", 5}},
+};
+
+/* The first @n of them. */
+static void send_page(int fd, uint32_t serial, int n, const char *hostname)
 {
-	static const struct container_record records[] = {
-		{.rid = 1,
-		 .state = 2,
-		 .pid = 4711,
-		 .owner = 0,
-		 .engine = {"podman", 6},
-		 .id = {"0123456789abcdef0123", 20},
-		 .name = {"web", 3},
-		 .cgroup = {"/machine/web", 12}},
-		{.rid = 2,
-		 .state = 5,
-		 .pid = 0,
-		 .owner = 1000,
-		 .engine = {"lxc", 3},
-		 .id = {"short", 5},
-		 .name = {nasty, sizeof(nasty) - 1},
-		 .cgroup = {"", 0}},
-	};
 	struct page_wr page;
 	struct wire_wr w;
 
 	fake_begin(&w, MSG_CONTAINERS, serial);
 	page_begin(&page, &w);
-	for (int i = 0; i < 2; i++)
-		FAKE_CHECK(page_add_container(&page, &records[i]));
+	for (int i = 0; i < n; i++) {
+		struct container_record m = page_records[i];
+
+		if (m.pid)
+			m.hostname = str_of(hostname);
+		FAKE_CHECK(page_add_container(&page, &m));
+	}
 	FAKE_CHECK(page_end(&page, 0) > 0);
 	fake_send(fd, &w);
 }
@@ -295,43 +225,60 @@ static void send_hostname(int fd, uint32_t serial, const char *hostname)
 	fake_send(fd, &w);
 }
 
+static int page_count;
+
 static void serve_ps(int fd)
 {
+	struct list_request m;
 	struct fake_in in;
 
 	fake_hello(fd);
 	fake_expect(fd, MSG_CONTAINER_LIST, &in);
-	send_page(fd, in.serial);
+	FAKE_CHECK(!get_list_request(&in.body, &m) && !m.flags);
+	send_page(fd, in.serial, page_count, "");
 	fake_expect_end(fd);
 }
 
+/* In bulk: there is no question for each of them. */
 static void serve_ps_hostnames(int fd)
 {
-	struct name_request m;
+	struct list_request m;
 	struct fake_in in;
 
 	fake_hello(fd);
 	fake_expect(fd, MSG_CONTAINER_LIST, &in);
-	send_page(fd, in.serial);
-	fake_expect(fd, MSG_CONTAINER_HOSTNAME, &in); /* of the one that runs */
-	FAKE_CHECK(!get_name_request(&in.body, &m) && str_eq(m.name, STR("podman:0123456789abcdef0123")));
-	send_hostname(fd, in.serial, "h\xff\x1b");
+	FAKE_CHECK(!get_list_request(&in.body, &m) && m.flags == LIST_HOSTNAMES);
+	send_page(fd, in.serial, 2, "h\xff\x1b");
 	fake_expect_end(fd);
+}
+
+static void run_ps(int count, const char *option, const char *value)
+{
+	page_count = count;
+	with_server(serve_ps);
+	assert_int_equal(run_argv((const char *const[]){"rootctl", "ps", option, value, NULL}), 0);
+	without_server();
 }
 
 static void test_ps(void **state)
 {
 	(void)state;
-	with_server(serve_ps);
-	assert_int_equal(RUN("ps"), 0);
-	without_server();
-	assert_string_equal(ran.out, "ENGINE NAME                ID           STATE    PID CGROUP\n"
-				     "podman web                 0123456789ab running 4711 /machine/web\n"
-				     "lxc    n\\x1b[2J\\x0a\\xff\"\\\\ short        stopped    - -\n");
-	with_server(serve_ps);
-	assert_int_equal(RUN("ps", "--no-trunc"), 0);
-	without_server();
+	run_ps(3, NULL, NULL);
+	assert_string_equal(ran.out, "ENGINE NAME ID           STATE    PID CGROUP\n"
+				     "podman web  0123456789ab running 4711 /machine/web\n");
+	run_ps(2, "--all", NULL);
+	assert_string_equal(ran.out, "ENGINE NAME                ID           STATE   EXIT  PID CGROUP\n"
+				     "podman web                 0123456789ab running -    4711 /machine/web\n"
+				     "lxc    n\\x1b[2J\\x0a\\xff\"\\\\ short        stopped 3       - -\n");
+	run_ps(3, "-a", NULL);
+	assert_says(ran.out, "ENGINE USER  NAME ");
+	assert_says(ran.out, "\npodman alice - ");
+	assert_says(ran.out, " 77           stopped signal 9    - -\n");
+	run_ps(3, "--no-trunc", NULL);
 	assert_says(ran.out, " 0123456789abcdef0123 ");
+	run_ps(3, "--engine", "lxc");
+	assert_string_equal(ran.out, "");
+	assert_string_equal(ran.err, "no containers but stopped ones: --all shows them\n");
 	with_server(serve_ps_hostnames);
 	assert_int_equal(RUN("ps", "--hostnames"), 0);
 	without_server();
@@ -339,47 +286,63 @@ static void test_ps(void **state)
 	assert_says(ran.out, " h\\xff\\x1b\n");
 }
 
-/* A JSON reader that we did not write has the last word. */
-static void assert_json(const char *filter, const char *expected)
-{
-	char command[512], path[] = "/tmp/rootctl-json-XXXXXX", result[4096];
-	int fd = mkstemp(path);
-	FILE *p;
-	size_t n;
-
-	assert_return_code(fd, errno);
-	assert_int_equal(write(fd, ran.out, strlen(ran.out)), strlen(ran.out));
-	(void)snprintf(
-		command, sizeof(command),
-		"iconv -f UTF-8 -t UTF-8 <%s >/dev/null && "
-		"python3 -c 'import json,sys; d=json.load(open(\"%s\", encoding=\"utf-8\")); print(json.dumps(%s))'",
-		path, path, filter);
-	p = popen(command, "r");
-	assert_non_null(p);
-	n = fread(result, 1, sizeof(result) - 1, p);
-	result[n] = '\0';
-	assert_int_equal(pclose(p), 0);
-	(void)close(fd);
-	(void)unlink(path);
-	assert_string_equal(result, expected);
-}
-
 static void test_ps_json(void **state)
 {
 	(void)state;
+	page_count = 3;
 	with_server(serve_ps);
-	assert_int_equal(RUN("ps", "--json"), 0);
+	assert_int_equal(RUN("ps", "--json", "--all"), 0);
 	without_server();
-	assert_json("d[\"containers\"]",
-		    "[{\"engine\": \"podman\", \"name\": \"web\", \"id\": \"0123456789abcdef0123\", \"state\": "
-		    "\"running\", "
-		    "\"pid\": 4711, \"cgroup\": \"/machine/web\"}, "
-		    "{\"engine\": \"lxc\", \"name\": \"n\\u001b[2J\\n\\ufffd\\\"\\\\\", \"id\": \"short\", \"state\": "
-		    "\"stopped\", \"pid\": null, \"cgroup\": null}]\n");
+	assert_json("d[\"containers\"][0]",
+		    "{\"engine\": \"podman\", \"id\": \"0123456789abcdef0123\", \"name\": \"web\", \"user\": null, "
+		    "\"owner\": 0, "
+		    "\"state\": \"running\", \"pid\": 4711, \"cgroup\": \"/machine/web\", \"init_cgroup\": null, "
+		    "\"exit_code\": null, \"exit_signal\": null, \"generation\": 7}\n");
+	assert_json(
+		"d[\"containers\"][1]",
+		"{\"engine\": \"lxc\", \"id\": \"short\", \"name\": \"n\\u001b[2J\\n\\ufffd\\\"\\\\\", \"user\": null, "
+		"\"owner\": 1000, \"state\": \"stopped\", \"pid\": null, \"cgroup\": null, \"init_cgroup\": null, "
+		"\"exit_code\": 3, \"exit_signal\": null, \"generation\": 9}\n");
+	assert_json("[d[\"containers\"][2][k] for k in (\"name\", \"user\", \"exit_code\", \"exit_signal\")]",
+		    "[null, \"alice\", null, 9]\n");
+	with_server(serve_ps);
+	assert_int_equal(RUN("--json", "ps"), 0);
+	without_server();
+	assert_json("[c[\"name\"] for c in d[\"containers\"]]", "[\"web\"]\n");
 	with_server(serve_ps_hostnames);
-	assert_int_equal(RUN("--json", "ps", "--hostnames"), 0);
+	assert_int_equal(RUN("--json", "ps", "-a", "--hostnames"), 0);
 	without_server();
 	assert_json("[c[\"hostname\"] for c in d[\"containers\"]]", "[\"h\\ufffd\\u001b\", null]\n");
+}
+
+/* What cannot be told to its end is not told at all. */
+static void serve_ps_broken(int fd)
+{
+	struct page_wr page;
+	struct fake_in in;
+	struct wire_wr w;
+
+	fake_hello(fd);
+	fake_expect(fd, MSG_CONTAINER_LIST, &in);
+	fake_begin(&w, MSG_CONTAINERS, in.serial);
+	page_begin(&page, &w);
+	FAKE_CHECK(page_add_container(&page, &page_records[0]) && page_end(&page, 1) > 0);
+	fake_send(fd, &w);
+	fake_expect(fd, MSG_CONTAINER_LIST, &in);
+	fake_error(fd, in.serial, STATUS_TRY_AGAIN, "because");
+	fake_expect_end(fd);
+}
+
+static void test_ps_broken(void **state)
+{
+	(void)state;
+	for (int json = 0; json < 2; json++) {
+		with_server(serve_ps_broken);
+		assert_int_equal(run_argv((const char *const[]){"rootctl", "ps", json ? "--json" : NULL, NULL}), 1);
+		without_server();
+		assert_string_equal(ran.out, "");
+		assert_says(ran.err, "the list of containers: ");
+	}
 }
 
 static void serve_empty(int fd)
@@ -446,19 +409,153 @@ static void serve_pid(int fd)
 	fake_expect_end(fd);
 }
 
+static void send_container(int fd, uint32_t serial, const struct container_record *m)
+{
+	struct wire_wr w;
+
+	fake_begin(&w, MSG_CONTAINER, serial);
+	(void)put_container_record(&w, m);
+	fake_send(fd, &w);
+}
+
+static bool with_facts;
+
 static void serve_inspect(int fd)
 {
-	struct container_record m = {.rid = 1, .state = 5, .owner = 1000, .engine = STR("lxc"), .id = STR("id")};
+	static const struct fact_record facts[] = {
+		{{"state", 5}, {"stopped", 7}, {"/run/lxc/id", 11}},
+		{{"cgroup", 6}, {"", 0}, {"the kernel", 10}},
+		{{"config", 6}, {nasty, sizeof(nasty) - 1}, {"/var/lib/lxc/\x1b", 14}}};
+	struct page_wr page;
 	struct fake_in in;
 	struct wire_wr w;
 
-	m.name = str_of(nasty);
 	fake_hello(fd);
 	fake_expect(fd, MSG_CONTAINER_GET, &in);
-	fake_begin(&w, MSG_CONTAINER, in.serial);
-	(void)put_container_record(&w, &m);
+	send_container(fd, in.serial, &page_records[1]);
+	fake_expect(fd, MSG_CONTAINER_FACTS, &in);
+	if (!with_facts)
+		return; /* an older one */
+	fake_begin(&w, MSG_FACTS, in.serial);
+	page_begin(&page, &w);
+	for (int i = 0; i < 3; i++)
+		FAKE_CHECK(page_add_fact(&page, &facts[i]));
+	FAKE_CHECK(page_end(&page, 0) > 0);
 	fake_send(fd, &w);
 	fake_expect_end(fd);
+}
+
+static void test_inspect(void **state)
+{
+	(void)state;
+	with_facts = true;
+	with_server(serve_inspect);
+	assert_int_equal(RUN("inspect", "web"), 0);
+	without_server();
+	assert_string_equal(ran.out, "KEY    VALUE               SOURCE\n"
+				     "engine lxc                 -\n"
+				     "id     short               -\n"
+				     "name   n\\x1b[2J\\x0a\\xff\"\\\\ -\n"
+				     "owner  1000                -\n"
+				     "pid    -                   -\n"
+				     "exit   3                   -\n"
+				     "state  stopped             /run/lxc/id\n"
+				     "cgroup -                   the kernel\n"
+				     "config n\\x1b[2J\\x0a\\xff\"\\\\ /var/lib/lxc/\\x1b\n");
+	with_server(serve_inspect);
+	assert_int_equal(RUN("inspect", "--json", "web"), 0);
+	without_server();
+	assert_json("[d[\"engine\"], d[\"exit_code\"], d[\"cgroup\"], d[\"facts\"]]",
+		    "[\"lxc\", 3, null, [{\"key\": \"state\", \"value\": \"stopped\", \"source\": \"/run/lxc/id\"}, "
+		    "{\"key\": \"cgroup\", \"value\": null, \"source\": \"the kernel\"}, "
+		    "{\"key\": \"config\", \"value\": \"n\\u001b[2J\\n\\ufffd\\\"\\\\\", \"source\": "
+		    "\"/var/lib/lxc/\\u001b\"}]]\n");
+	/* The record is true without them. */
+	with_facts = false;
+	with_server(serve_inspect);
+	assert_int_equal(RUN("inspect", "web"), 0);
+	without_server();
+	assert_says(ran.out, "state  stopped             -\n");
+	assert_string_equal(ran.err, "");
+	with_server(serve_inspect);
+	assert_int_equal(RUN("inspect", "--json", "web"), 0);
+	without_server();
+	assert_json("[d[\"state\"], d[\"facts\"]]", "[\"stopped\", null]\n");
+}
+
+static int which_record;
+
+static void serve_which(int fd)
+{
+	struct process_request process;
+	struct cgroup_request cgroup;
+	struct fake_in in;
+
+	fake_hello(fd);
+	if (which_record) {
+		fake_expect(fd, MSG_CONTAINER_OF_CGROUP, &in);
+		FAKE_CHECK(!get_cgroup_request(&in.body, &cgroup) && str_eq(cgroup.cgroup, STR("/a/b")));
+	} else {
+		fake_expect(fd, MSG_CONTAINER_OF_PROCESS, &in);
+		FAKE_CHECK(!get_process_request(&in.body, &process) && process.pid == 4711);
+	}
+	send_container(fd, in.serial, &page_records[which_record]);
+	fake_expect_end(fd);
+}
+
+static uint16_t which_status;
+
+static void serve_whose(int fd)
+{
+	struct fake_in in;
+
+	fake_hello(fd);
+	fake_expect(fd, MSG_CONTAINER_OF_PROCESS, &in);
+	fake_error(fd, in.serial, which_status, "because");
+	fake_expect_end(fd);
+}
+
+static void serve_nobody(int fd)
+{
+	fake_hello(fd);
+	fake_expect_end(fd);
+}
+
+static void test_which(void **state)
+{
+	static const char *const bad[] = {"", "web", "+1", " 1", "0", "1x", "2147483648", "99999999999999999999"};
+
+	(void)state;
+	which_record = 0;
+	with_server(serve_which);
+	assert_int_equal(RUN("which", "4711"), 0);
+	without_server();
+	assert_string_equal(ran.out, "podman:web\n");
+	which_record = 2; /* of a user, without a name */
+	with_server(serve_which);
+	assert_int_equal(RUN("which", "/a/b"), 0);
+	without_server();
+	assert_string_equal(ran.out, "podman@alice:77\n");
+	with_server(serve_which);
+	assert_int_equal(RUN("which", "--json", "/a/b"), 0);
+	without_server();
+	assert_json("[d[\"engine\"], d[\"user\"], d[\"id\"]]", "[\"podman\", \"alice\", \"77\"]\n");
+	which_status = STATUS_NOT_FOUND;
+	with_server(serve_whose);
+	assert_int_equal(RUN("which", "4711"), 3);
+	without_server();
+	assert_says(ran.err, "rootctl: 4711: it is in no container (because): ");
+	which_status = STATUS_NOT_RUNNING;
+	with_server(serve_whose);
+	assert_int_equal(RUN("which", "4711"), 3);
+	without_server();
+	assert_says(ran.err, "rootctl: 4711: no such process (because): ");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		with_server(serve_nobody);
+		assert_int_equal(RUN("which", bad[i]), 2);
+		without_server();
+		assert_says(ran.err, ": neither a PID nor a cgroup: ");
+	}
 }
 
 static void test_values(void **state)
@@ -488,18 +585,6 @@ static void test_values(void **state)
 	assert_int_equal(RUN("--json", "pid", "web"), 0);
 	without_server();
 	assert_json("d", "{\"pid\": 4711}\n");
-	with_server(serve_inspect);
-	assert_int_equal(RUN("inspect", "web"), 0);
-	without_server();
-	assert_string_equal(
-		ran.out, "engine: lxc\nid: id\nname: n\\x1b[2J\\x0a\\xff\"\\\\\nstate: stopped\npid: -\nowner: 1000\n"
-			 "cgroup: -\n");
-	with_server(serve_inspect);
-	assert_int_equal(RUN("inspect", "--json", "web"), 0);
-	without_server();
-	assert_json("d", "{\"engine\": \"lxc\", \"id\": \"id\", \"name\": \"n\\u001b[2J\\n\\ufffd\\\"\\\\\", "
-			 "\"state\": \"stopped\", "
-			 "\"pid\": null, \"owner\": 1000, \"cgroup\": null}\n");
 }
 
 static uint16_t failure;
@@ -855,12 +940,6 @@ static void serve_refusal(int fd)
 	fake_expect_end(fd);
 }
 
-static void serve_nothing(int fd)
-{
-	fake_hello(fd);
-	fake_expect_end(fd);
-}
-
 static void test_run_refused(void **state)
 {
 	static const struct {
@@ -881,7 +960,7 @@ static void test_run_refused(void **state)
 		assert_says(ran.err, " (because): ");
 	}
 	memset(longest, 'a', sizeof(longest) - 1);
-	with_server(serve_nothing);
+	with_server(serve_nobody);
 	assert_int_equal(RUN("run", "blink", longest), 2);
 	without_server();
 }
@@ -889,15 +968,27 @@ static void test_run_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_escape),          cmocka_unit_test(test_utf8),
-		cmocka_unit_test(test_json_string),     cmocka_unit_test(test_usage),
-		cmocka_unit_test(test_no_server),       cmocka_unit_test(test_ps),
-		cmocka_unit_test(test_ps_json),         cmocka_unit_test(test_ps_of_nothing),
-		cmocka_unit_test(test_values),          cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_programs),        cmocka_unit_test(test_run_cat),
-		cmocka_unit_test(test_run_leftovers),   cmocka_unit_test(test_run_killed),
-		cmocka_unit_test(test_run_signals),     cmocka_unit_test(test_run_second_signal),
-		cmocka_unit_test(test_run_reader_gone), cmocka_unit_test(test_run_server_dies),
+		cmocka_unit_test(test_escape),
+		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_json_string),
+		cmocka_unit_test(test_usage),
+		cmocka_unit_test(test_no_server),
+		cmocka_unit_test(test_ps),
+		cmocka_unit_test(test_ps_json),
+		cmocka_unit_test(test_ps_of_nothing),
+		cmocka_unit_test(test_ps_broken),
+		cmocka_unit_test(test_inspect),
+		cmocka_unit_test(test_which),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_programs),
+		cmocka_unit_test(test_run_cat),
+		cmocka_unit_test(test_run_leftovers),
+		cmocka_unit_test(test_run_killed),
+		cmocka_unit_test(test_run_signals),
+		cmocka_unit_test(test_run_second_signal),
+		cmocka_unit_test(test_run_reader_gone),
+		cmocka_unit_test(test_run_server_dies),
 		cmocka_unit_test(test_run_refused),
 	};
 
