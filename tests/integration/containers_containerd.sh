@@ -82,7 +82,7 @@ told containerd "k8s.io/$c2" "running before the broker was" test/web-abc12/app
 ctr_down "k8s.io/$c2"
 ctr_down "k8s.io/$s2"
 ctr_down "k8s.io/$s"
-is "$(ctl ps --json | jq '[.. | objects | select(.engine? == "containerd")] | length')" 0 "nothing is left when all are removed"
+is "$(ctl ps --all --json | jq '[.. | objects | select(.engine? == "containerd")] | length')" 0 "nothing is left when all are removed"
 
 broker_finish
 done_testing

@@ -8,7 +8,7 @@
 . "$ROOT/tests/lib/lookups.sh"
 
 state_of() { # state_of NAME: what the table says
-	ctl ps --json | jq -r --arg name "$1" '[.. | objects | select(.name? == $name)][0].state'
+	ctl ps --all --json | jq -r --arg name "$1" '[.. | objects | select(.name? == $name)][0].state'
 }
 
 check "no directory of docker is there when the broker starts" [ ! -e /var/lib/docker/containers -a ! -e /run/docker ]
@@ -108,7 +108,7 @@ pid=$(engine_pid docker web) want=$(kernel_hostname "$pid")
 dockerd_end KILL
 is "$(ctl hostname web) $(ctl pid web)" "$want $pid" "known while docker is dead"
 is "$(state_of web)" paused "paused, still"
-runc --root /run/docker/runtime-runc/moby resume "$(ctl ps --json | jq -r '[.. | objects | select(.name? == "web")][0].id')"
+runc --root /run/docker/runtime-runc/moby resume "$(ctl ps --all --json | jq -r '[.. | objects | select(.name? == "web")][0].id')"
 kill_init "$pid"
 told_error stopped web "its init was killed, and docker's file still says that it runs"
 dockerd_start
