@@ -226,6 +226,13 @@ int open_descriptors(void)
 	return n;
 }
 
+bool under_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload && strstr(preload, "vgpreload");
+}
+
 int fake_connect(const struct fake *f)
 {
 	int fd = rootConnectTo(f->path);

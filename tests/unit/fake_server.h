@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -56,6 +57,7 @@ void fake_waited(int fd, uint32_t serial, uint32_t pid, uint64_t instance, uint3
 
 /* For tests. */
 int open_descriptors(void); /* of this process */
+bool under_valgrind(void); /* it keeps a limit of descriptors of its own, which received ones pass by */
 int fake_connect(const struct fake *f); /* rootConnectTo() that must succeed */
 
 #endif

@@ -464,6 +464,7 @@ static void test_second_watcher(void **state)
 /* A part of the server is replaced, which has forgotten the request, or finds it twice. */
 static void serve_resumed(int fd)
 {
+	struct fake_in in;
 	uint32_t serial;
 
 	fake_hello(fd);
@@ -475,7 +476,10 @@ static void serve_resumed(int fd)
 	FAKE_CHECK(expect_watch(fd, 3, 3) != serial);
 	send_events(fd, serial, 0, NULL, 0, 3, 3); /* and the third the second: nobody's any more */
 	send_events(fd, serial + 1, EVENTS_RESYNC, (struct one[]){{EVENT_PRESENT, 1}, {EVENT_PRESENT, 2}}, 2, 2, 2);
-	fake_nothing(fd, MSG_RESUMED, 0); /* nothing is asked */
+	fake_expect(fd, MSG_CONTAINER_PID, &in);
+	fake_nothing(fd, MSG_RESUMED, 0);
+	fake_expect(fd, MSG_CONTAINER_PID, &in); /* no watch is asked again: the last one was answered */
+	fake_pid(fd, in.serial, 5);
 	fake_expect_end(fd);
 }
 
@@ -497,6 +501,7 @@ static void test_resumed(void **state)
 	assert_int_equal(e[2].container.generation, 2);
 	assert_int_equal(e[3].kind, ROOT_EVENT_SYNCED);
 	assert_int_equal(w.after, 2); /* behind where it was */
+	assert_int_equal(rootContainerProcessID(fd, "web", 3), 5);
 	rootShutdown(fd);
 	fake_stop(&f);
 }
