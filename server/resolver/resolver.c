@@ -10,6 +10,8 @@
 #include "../common/cleanup.h"
 #include "../common/log.h"
 
+#define REST_MIN_MS 2
+#define REST_MAX_MS 250
 #define SYNC_MS 1000 /* how long a question to an LXC monitor may hold up the frontend */
 
 void resolver_stop(struct resolver *r, int status)
@@ -61,8 +63,28 @@ static void settle(struct resolver *r)
 	table_flush(&r->table);
 }
 
+void resolver_rest(struct resolver *r, uint64_t took_ms)
+{
+	if (took_ms < REST_MIN_MS || loop_mod(&r->loop, &r->inotify, 0) < 0)
+		return;
+	timer_set(&r->loop, &r->rest, took_ms < REST_MAX_MS ? took_ms : REST_MAX_MS);
+}
+
+static void on_rested(struct timer *t)
+{
+	struct resolver *r = container_of(t, struct resolver, rest);
+	int e = loop_mod(&r->loop, &r->inotify, EPOLLIN);
+
+	if (e < 0) {
+		log_error("cannot wait for changes: %s", strerror(-e));
+		resolver_stop(r, EXIT_FAILURE);
+	}
+}
+
 static void catch_up(struct resolver *r)
 {
+	uint64_t begin = loop_now_ms();
+
 	if (r->fresh) {
 		r->fresh = false;
 		if (r->watch.full)
@@ -70,6 +92,7 @@ static void catch_up(struct resolver *r)
 		drain(r);
 	}
 	settle(r);
+	resolver_rest(r, loop_now_ms() - begin);
 	/* What is in a directory that has just appeared is for the next resolver to read: until then, no answer is a whole one. */
 	if (r->loop.stop || (!r->end_due && r->nsyncs == 0))
 		return;
@@ -188,7 +211,7 @@ int resolver_init(struct resolver *r, int monitor_fd)
 {
 	int e;
 
-	*r = (struct resolver){.deadline.expired = on_deadline};
+	*r = (struct resolver){.deadline.expired = on_deadline, .rest.expired = on_rested};
 	frontend_init(r);
 	e = loop_init(&r->loop);
 	if (e == 0)

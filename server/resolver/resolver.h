@@ -38,6 +38,8 @@ struct resolver {
 	struct source inotify, ends, monitor, frontend;
 	struct ipc_in in;
 
+	struct timer rest; /* runs: no changes are read unless somebody asks */
+
 	/* What waits until everything that has happened is known. */
 	bool fresh; /* something of it came in this round: read events before it is answered */
 	bool end_due; /* INDEX_END */
@@ -59,6 +61,12 @@ void resolver_open(struct resolver *r);
 int resolver_run(struct resolver *r);
 /* One round, for resolver_run() and for tests. 0 or -errno. */
 int resolver_once(struct resolver *r, int timeout_ms);
+/*
+ * A look at what changed took so long: changes wait that long, and are looked at together, for some files list all containers and
+ * change with each of them. Events stay in the kernel, in their order, so that no engine gets ahead of another; who asks does not
+ * wait.
+ */
+void resolver_rest(struct resolver *r, uint64_t took_ms);
 void resolver_stop(struct resolver *r, int status);
 void resolver_fini(struct resolver *r);
 

@@ -120,6 +120,39 @@ static void the_index_is_told_whole_and_then_its_changes(void **state)
 	child_end(&d);
 }
 
+static bool told(struct resolver *r)
+{
+	struct pollfd p = {.fd = ends.frontend, .events = POLLIN};
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(resolver_once(r, 0), 0);
+	return poll(&p, 1, 0) > 0;
+}
+
+static void after_a_long_look_changes_wait_but_questions_do_not(void **state)
+{
+	struct resolver *r = *state;
+	struct rig_child c;
+
+	child_start(&c);
+	ends_send_peer(IPC_PEER_FRONTEND);
+	(void)ends_read_until(IPC_INDEX_END);
+	resolver_rest(r, 200);
+	rig_crun(&rig, "one", &c);
+	assert_false(told(r));
+	ends_sync_index();
+	assert_int_equal(ends_lookup("crun", "one")->pid, c.pid);
+	resolver_rest(r, 200);
+	rig_rmtree(&rig, "crun/one");
+	assert_false(told(r));
+	(void)ends_read_until(IPC_INDEX_REMOVE); /* in time, and nobody asked */
+	assert_int_equal(ix.n, 0);
+	resolver_rest(r, 1); /* that was not long */
+	rig_crun(&rig, "one", &c);
+	assert_true(told(r));
+	child_end(&c);
+}
+
 static void without_a_frontend_it_goes_on(void **state)
 {
 	struct resolver *r = *state;
@@ -345,6 +378,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(arguments_are_checked),
 		T(the_index_is_told_whole_and_then_its_changes),
+		T(after_a_long_look_changes_wait_but_questions_do_not),
 		T(without_a_frontend_it_goes_on),
 		T(a_sync_waits_for_what_lxc_is_asked_but_not_for_long),
 		T(nonsense_from_the_frontend_ends_it),
