@@ -48,8 +48,8 @@ static struct engine_index *add_engine(struct index *ix, struct str name)
 
 void index_init(struct index *ix)
 {
-	static const char *const known[] = {"podman",     "crun",  "runc",   "lxc",        "docker",
-					    "containerd", "cri-o", "nspawn", "libvirt-lxc"};
+	static const char *const known[] = {"podman", "crun",        "runc",  "lxc", "docker", "containerd", "cri-o",
+					    "nspawn", "libvirt-lxc", "youki", "lxd", "incus",  "apptainer"};
 
 	memset(ix, 0, sizeof(*ix));
 	ix->rids.by = INDEX_BY_RID;

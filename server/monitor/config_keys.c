@@ -23,6 +23,8 @@ const struct config_engine config_engines[CONFIG_ENGINES] = {
 	{"crun", "/run/crun /run/docker/runtime-runc/moby"},
 	{"runc", "/run/runc /run/docker/runtime-runc/moby"},
 	{"lxc", "/var/lib/lxc"},
+	{"lxd", "/var/lib/lxd/containers /var/snap/lxd/common/lxd/containers"},
+	{"incus", "/var/lib/incus/containers"},
 	{"nspawn", "/run/systemd/machines"},
 	{"libvirt-lxc", "/run/libvirt/lxc"},
 };
@@ -251,7 +253,8 @@ static void begin_engine(struct parse *p, const char *name)
 		}
 	}
 	inifile_refuse(&p->file, p->file.line,
-		       "no engine \"%s\": write podman, docker, containerd, crun, runc, lxc, nspawn or libvirt-lxc",
+		       "no engine \"%s\": write podman, docker, containerd, crun, runc, lxc, lxd, incus, nspawn or "
+		       "libvirt-lxc",
 		       name);
 }
 

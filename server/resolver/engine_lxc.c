@@ -2,6 +2,9 @@
 /*
  * LXC: a directory with a config file for each container, LXCPATH/NAME/config; no state on disk. Runs in: resolver.
  *
+ * LXD and Incus are LXC underneath. In their lxcpath stands a link for each container, LXCPATH/NAME or, outside of the default
+ * project, LXCPATH/PROJECT_NAME, to where its storage is; the configuration is in a database.
+ *
  * Whether it runs is asked of its monitor process (lxc_ask.h), whenever something hints that the answer is new:
  * - the cgroup lxc.monitor.NAME or lxc.payload.NAME is made: the socket listens by then, and answers when the container has started;
  * - the lock /run/lxc/lock/LXCPATH/.NAME is closed: every start, stop and freeze takes it before (a start with -d also after);
@@ -201,20 +204,27 @@ static void fini(struct member *m)
 	timer_cancel(m->of->dir->ctx->loop, &c->retry);
 }
 
-static void look(struct member *m, int dir)
+static void list(struct member *m, const char *name)
 {
 	struct table *t = m->of->dir->ctx->table;
+
+	if (table_has(&m->entry))
+		return;
+	table_add(t, &m->entry, &m->of->scope, m->id);
+	table_set_name(t, &m->entry, name);
+	hint(of_member(m), 0);
+}
+
+static void look(struct member *m, int dir)
+{
 	struct stat st;
 
-	if (fstatat(dir, "config", &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		fini(m);
-		if (table_has(&m->entry))
-			table_remove(t, &m->entry);
-	} else if (!table_has(&m->entry)) {
-		table_add(t, &m->entry, &m->of->scope, m->id);
-		table_set_name(t, &m->entry, m->id);
-		hint(of_member(m), 0);
+	if (fstatat(dir, "config", &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		list(m, m->id);
+		return;
 	}
+	fini(m);
+	member_unlist(m);
 }
 
 static void rescanned(struct member *m)
@@ -228,6 +238,36 @@ static const struct member_ops ops = {
 	.matters = matters,
 	.init = init,
 	.look = look,
+	.fini = fini,
+	.rescanned = rescanned,
+};
+
+static bool link_id(const char *file, char id[ROOT_ID_MAX + 1])
+{
+	return str_copy(id, ROOT_ID_MAX + 1, str_of(file));
+}
+
+/* PROJECT_NAME is called PROJECT/NAME. The last '_' it is: the names of containers have none, those of projects may. */
+static void look_link(struct member *m, int dir)
+{
+	char name[ROOT_ID_MAX + 1];
+	char *split;
+	struct stat st;
+
+	if (fstatat(dir, m->id, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode))
+		return;
+	(void)str_copy(name, sizeof(name), str_of(m->id));
+	split = strrchr(name, '_');
+	if (split)
+		*split = '/';
+	list(m, name);
+}
+
+static const struct member_ops link_ops = {
+	.size = sizeof(struct container),
+	.id_of = link_id,
+	.init = init,
+	.look = look_link,
 	.fini = fini,
 	.rescanned = rescanned,
 };
@@ -346,7 +386,7 @@ static int lxc_open(struct engine_dir *d)
 	(void)snprintf(path, sizeof(path), "%s/lock%s", d->ctx->run_lxc, d->path);
 	chain_open(&x->locks, d->ctx->watch, path);
 	watch_cgroups(x, d->ctx);
-	return members_open(&x->members, d, &ops);
+	return members_open(&x->members, d, d->engine == &engine_lxc ? &ops : &link_ops);
 }
 
 static void lxc_close(struct engine_dir *d)
@@ -362,3 +402,5 @@ static void lxc_close(struct engine_dir *d)
 }
 
 const struct engine engine_lxc = {"lxc", TABLE_OWN, lxc_open, lxc_settle, lxc_rescan, lxc_ended, lxc_close};
+const struct engine engine_lxd = {"lxd", TABLE_OWN, lxc_open, lxc_settle, lxc_rescan, lxc_ended, lxc_close};
+const struct engine engine_incus = {"incus", TABLE_OWN, lxc_open, lxc_settle, lxc_rescan, lxc_ended, lxc_close};

@@ -160,8 +160,7 @@ bool resolver_add_root(struct resolver *r, const char *argument)
 	root->dir.engine = engine_find(name);
 	if (!root->dir.engine)
 		return false;
-	for (unsigned i = 0; i < r->nroots; i++)
-		root->dir.index += r->roots[i].dir.engine == root->dir.engine;
+	root->dir.index = r->nroots;
 	root->chain.place = place_of(root->dir.path);
 	root->chain.moved = on_root_moved;
 	r->nroots++;

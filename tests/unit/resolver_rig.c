@@ -168,8 +168,7 @@ struct engine_dir *rig_engine(struct rig *g, const char *engine, const char *nam
 		assert_int_equal(errno, EEXIST);
 	*d = (struct engine_dir){.engine = engine_find(engine), .ctx = &g->ctx, .path = path, .owner = 77};
 	assert_non_null(d->engine);
-	for (unsigned i = 0; i < g->ndirs; i++)
-		d->index += g->dirs[i].engine == d->engine;
+	d->index = g->ndirs;
 	d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(d->fd >= 0);
 	assert_int_equal(d->engine->open(d), 0);

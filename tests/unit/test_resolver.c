@@ -79,12 +79,11 @@ static void arguments_are_checked(void **state)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(resolver_add_root(r, bad[i]));
-	assert_int_equal(r->roots[1].dir.index, 0);
 	while (r->nroots < RESOLVER_ROOTS_MAX)
 		assert_true(resolver_add_root(r, "lxc=/nowhere"));
 	assert_false(resolver_add_root(r, "lxc=/nowhere"));
-	assert_int_equal(r->roots[3].dir.index, 1); /* what the monitor takes for the number of an lxcpath */
-	assert_int_equal(r->roots[RESOLVER_ROOTS_MAX - 1].dir.index, RESOLVER_ROOTS_MAX - 3);
+	for (unsigned i = 0; i < RESOLVER_ROOTS_MAX; i++)
+		assert_int_equal(r->roots[i].dir.index, i); /* what the monitor takes for the number of an lxcpath */
 	r->nroots = 3;
 }
 
