@@ -47,6 +47,8 @@ directories = /run/crun /run/docker/runtime-runc/moby
 directories = /run/runc /run/docker/runtime-runc/moby
 [engine lxc]
 directories = /var/lib/lxc
+[engine lxd]
+directories = $LAB_DIR/lxd/containers
 [engine nspawn]
 directories = /run/systemd/machines
 [engine libvirt-lxc]

@@ -244,13 +244,14 @@ lxc_down() {
 
 # --- What the engine and the kernel say --------------------------------------------------------------------------
 
-engine_pid() { # engine_pid crun|runc|podman|docker|containerd|lxc|nspawn|libvirt-lxc NAME
+engine_pid() { # engine_pid crun|runc|podman|docker|containerd|lxc|lxd|nspawn|libvirt-lxc NAME
 	case $1 in
 	docker) docker inspect -f '{{.State.Pid}}' "$2" ;;
 	containerd) ctr -n "${2%%/*}" task ls | awk -v id="${2#*/}" '$1 == id { print $2 }' ;;
 	crun | runc) "$1" state "$2" | sed -n 's/^ *"pid" *: *\([0-9]*\),*$/\1/p' ;;
 	podman) podman_with crun inspect -f '{{.State.Pid}}' "$2" ;;
 	lxc) lxc-info -n "$2" -pH ;;
+	lxd) lxd_pid "$2" ;;
 	nspawn) machine_pid "$2" ;;
 	libvirt-lxc) domain_pid "$2" ;;
 	esac
