@@ -8,7 +8,7 @@
 #include "config.h"
 #include "inifile.h"
 
-#define CONFIG_ENGINES 10
+#define CONFIG_ENGINES 12
 
 struct config_engine {
 	const char *name;

@@ -13,8 +13,8 @@
 
 #include "../../include/rootbroker.h"
 #include "engine_oci.h"
-#include "mem.h"
 #include "nested.h"
+#include "plain.h"
 
 #define BUNDLE_FILE_MAX (1024 * 1024)
 
@@ -154,33 +154,8 @@ static const struct member_ops namespace_ops = {
 
 static int containerd_open(struct engine_dir *d)
 {
-	struct members *s = mem_new(sizeof(*s));
-
-	d->own = s;
-	return members_open(s, d, &namespace_ops);
+	return plain_open(d, &namespace_ops);
 }
 
-static void containerd_settle(struct engine_dir *d)
-{
-	members_settle(d->own);
-}
-
-static void containerd_rescan(struct engine_dir *d)
-{
-	members_rescan(d->own);
-}
-
-static void containerd_ended(struct engine_dir *d, struct entry *e)
-{
-	(void)d;
-	member_mark(container_of(e, struct member, entry));
-}
-
-static void containerd_close(struct engine_dir *d)
-{
-	members_close(d->own);
-	free(d->own);
-}
-
-const struct engine engine_containerd = {"containerd",      TABLE_OWN,        containerd_open, containerd_settle,
-					 containerd_rescan, containerd_ended, containerd_close};
+const struct engine engine_containerd = {"containerd", TABLE_OWN,   containerd_open, plain_settle,
+					 plain_rescan, plain_ended, plain_close};

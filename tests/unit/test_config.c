@@ -33,13 +33,22 @@ static int load(const char *text, struct config **ret)
 static const struct {
 	const char *engine, *path;
 } default_dirs[] = {
-	{"podman", "/var/lib/containers/storage"}, {"docker", "/var/lib/docker"},
-	{"containerd", "/run/containerd/runc"},    {"crun", "/run/crun"},
-	{"crun", "/run/docker/runtime-runc/moby"}, {"runc", "/run/runc"},
-	{"runc", "/run/docker/runtime-runc/moby"}, {"lxc", "/var/lib/lxc"},
-	{"lxd", "/var/lib/lxd/containers"},        {"lxd", "/var/snap/lxd/common/lxd/containers"},
-	{"incus", "/var/lib/incus/containers"},    {"nspawn", "/run/systemd/machines"},
+	{"podman", "/var/lib/containers/storage"},
+	{"docker", "/var/lib/docker"},
+	{"containerd", "/run/containerd/runc"},
+	{"crun", "/run/crun"},
+	{"crun", "/run/docker/runtime-runc/moby"},
+	{"runc", "/run/runc"},
+	{"runc", "/run/docker/runtime-runc/moby"},
+	{"youki", "/run/youki"},
+	{"lxc", "/var/lib/lxc"},
+	{"lxd", "/var/lib/lxd/containers"},
+	{"lxd", "/var/snap/lxd/common/lxd/containers"},
+	{"incus", "/var/lib/incus/containers"},
+	{"nspawn", "/run/systemd/machines"},
 	{"libvirt-lxc", "/run/libvirt/lxc"},
+	{"apptainer", "/root/.apptainer/instances/app"},
+	{"apptainer", "/root/.singularity/instances/app"},
 };
 #define NDEFAULTS (int)(sizeof(default_dirs) / sizeof(default_dirs[0]))
 
@@ -104,9 +113,10 @@ static void every_key_is_taken(void **state)
 	assert_int_equal(c->ndirs, NDEFAULTS - 3 - 1 + 3);
 	assert_string_equal(c->dirs[0].path, "/run/crun");
 	assert_string_equal(c->dirs[2].path, "/run/runc");
-	assert_string_equal(c->dirs[4].path, "/a");
-	assert_string_equal(c->dirs[5].path, "/b");
-	assert_string_equal(c->dirs[6].path, "/c");
+	assert_string_equal(c->dirs[4].path, "/run/youki");
+	assert_string_equal(c->dirs[5].path, "/a");
+	assert_string_equal(c->dirs[6].path, "/b");
+	assert_string_equal(c->dirs[7].path, "/c");
 	assert_int_equal(c->nroles, 3);
 	assert_int_equal(c->roles[0].nuids, 3);
 	assert_int_equal(c->roles[0].uids[1], 1000);
