@@ -21,6 +21,7 @@ const struct config_engine config_engines[CONFIG_ENGINES] = {
 	{"podman", "/var/lib/containers/storage"},
 	{"docker", "/var/lib/docker"},
 	{"containerd", "/run/containerd/runc"},
+	{"cri-o", "/var/lib/containers/storage"},
 	{"crun", "/run/crun /run/docker/runtime-runc/moby"},
 	{"runc", "/run/runc /run/docker/runtime-runc/moby"},
 	{"youki", "/run/youki"},

@@ -45,7 +45,7 @@ struct engine {
 	void (*close)(struct engine_dir *d);
 };
 extern const struct engine engine_crun, engine_runc, engine_youki, engine_podman, engine_docker, engine_containerd,
-	engine_lxc, engine_lxd, engine_incus, engine_nspawn, engine_libvirt_lxc, engine_apptainer;
+	engine_crio, engine_lxc, engine_lxd, engine_incus, engine_nspawn, engine_libvirt_lxc, engine_apptainer;
 
 /* The engine of that name, or NULL. */
 const struct engine *engine_find(const char *name);

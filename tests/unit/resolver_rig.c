@@ -56,6 +56,8 @@ static void sink_put(struct table_sink *s, const struct container_record *m, int
 	assert_true(str_copy(r->name, sizeof(r->name), m->name));
 	assert_true(str_copy(r->cgroup, sizeof(r->cgroup), m->cgroup));
 	r->had_pidfd = pidfd >= 0;
+	r->exited = m->flags & RECORD_EXITED;
+	r->exit = m->exit;
 	/* What every record must be, whatever the engine said. */
 	assert_int_equal(r->pid != 0, pidfd >= 0);
 	assert_int_equal(r->cgroup[0] != '\0', pidfd >= 0);

@@ -25,6 +25,8 @@ struct rig_record {
 	uint32_t state, pid, owner;
 	char engine[32], id[ROOT_ID_MAX + 1], name[ROOT_NAME_MAX + 1], cgroup[ROOT_CGROUP_MAX + 1];
 	bool had_pidfd;
+	bool exited;
+	uint32_t exit;
 };
 
 struct rig {

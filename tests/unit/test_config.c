@@ -36,6 +36,7 @@ static const struct {
 	{"podman", "/var/lib/containers/storage"},
 	{"docker", "/var/lib/docker"},
 	{"containerd", "/run/containerd/runc"},
+	{"cri-o", "/var/lib/containers/storage"},
 	{"crun", "/run/crun"},
 	{"crun", "/run/docker/runtime-runc/moby"},
 	{"runc", "/run/runc"},
@@ -92,6 +93,7 @@ static void every_key_is_taken(void **state)
 			      "frontend = no-such-user-1\nresolver = no-such-user-2\njoiner = no-such-user-3\n"
 			      "[engine lxc]\ndirectories = /a /b/\ndirectories = /c\n[engine podman]\ndirectories =\n"
 			      "[engine crun]\n[engine docker]\ndirectories =\n[engine containerd]\ndirectories =\n"
+			      "[engine cri-o]\ndirectories =\n"
 			      "[role r]\nusers = nobody 1000\n  groups = root\nusers = 1001\nmay = pid hostname\n"
 			      "[role all]\nusers = root\nmay = all\n[role c]\ngroups = 7\nmay = containers\n",
 			      &c),
@@ -109,8 +111,8 @@ static void every_key_is_taken(void **state)
 	assert_int_equal(c->user[CONFINED_RESOLVER].uid, 70002);
 	assert_int_equal(c->user[CONFINED_JOINER].uid, 70003);
 	assert_int_equal(c->user[CONFINED_JOINER].gid, 70003);
-	/* podman, docker and containerd are off, crun and runc have their defaults, and LXC's have no slash at the end. */
-	assert_int_equal(c->ndirs, NDEFAULTS - 3 - 1 + 3);
+	/* podman, docker, containerd and CRI-O are off, crun and runc have their defaults, and LXC's have no slash at the end. */
+	assert_int_equal(c->ndirs, NDEFAULTS - 4 - 1 + 3);
 	assert_string_equal(c->dirs[0].path, "/run/crun");
 	assert_string_equal(c->dirs[2].path, "/run/runc");
 	assert_string_equal(c->dirs[4].path, "/run/youki");
