@@ -23,6 +23,7 @@
 #define STATE_FILE "state.json"
 #define STATE_FILE_MAX (1024 * 1024) /* with annotations */
 #define USERDATA "userdata"
+#define NAME_PREFIX "k8s_"
 #define FIELDS 5 /* of a pod's name: k8s_POD_NAMESPACE_UID_ATTEMPT */
 
 struct crio {
@@ -74,7 +75,7 @@ static json_t *metadata_of(const json_t *item)
 	const json_t *text = json_object_get(item, "metadata");
 
 	/* Before the longer look: podman's are not called so, unless somebody calls them so. */
-	if (!name || strncmp(name, "k8s_", 4) != 0 || !json_is_string(text))
+	if (!name || strncmp(name, NAME_PREFIX, strlen(NAME_PREFIX)) != 0 || !json_is_string(text))
 		return NULL;
 	return json_loadb(json_string_value(text), json_string_length(text), JSON_REJECT_DUPLICATES, NULL);
 }
@@ -302,6 +303,7 @@ static void fini(struct listed *l)
 
 static const struct listed_ops ops = {
 	.size = sizeof(struct container),
+	.sign = NAME_PREFIX,
 	.accepts = crio_accepts,
 	.listed = listed,
 	.fini = fini,

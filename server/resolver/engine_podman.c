@@ -10,10 +10,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../../include/rootbroker.h"
 #include "../common/cleanup.h"
 #include "../common/log.h"
+#include "../common/procfd.h"
 #include "engine_podman.h"
 #include "mem.h"
 
@@ -97,15 +99,30 @@ static void take_item(struct store *s, struct list *l, const json_t *item)
 	p->ops->listed(c, item);
 }
 
+/* Whether @sign is in the file; true also if that is not known: then the parser says why. */
+static bool has_sign(int dir, const char *file, const char *sign)
+{
+	autofree char *text = NULL;
+	struct stat st;
+	ssize_t len;
+
+	if (fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) < 0 || (uint64_t)st.st_size > LIST_FILE_MAX)
+		return true;
+	text = mem_checked(malloc((size_t)st.st_size + 1));
+	len = proc_read_file(dir, file, text, (size_t)st.st_size + 1);
+	return len < 0 || strlen(text) != (size_t)len || strstr(text, sign);
+}
+
 static void read_list(struct store *s, struct list *l, int dir, const char *file)
 {
+	const char *sign = s->podman->ops->sign;
 	autojson json_t *root = NULL;
 	const json_t *item;
 	size_t i;
 	int r;
 
 	l->dirty = false;
-	r = dir >= 0 ? json_load(dir, file, LIST_FILE_MAX, &root) : -ENOENT;
+	r = dir >= 0 && (!sign || has_sign(dir, file, sign)) ? json_load(dir, file, LIST_FILE_MAX, &root) : -ENOENT;
 	if (r == 0 && !json_is_array(root))
 		r = -EBADMSG;
 	if (r < 0 && r != -ENOENT) { /* what was listed before stays */

@@ -27,6 +27,9 @@ struct listed {
 
 struct listed_ops {
 	size_t size; /* of the engine's structure */
+	/* What stands in each file in which anything is the engine's: others are not parsed, for looking is a hundred times as fast. May
+	 * be NULL. */
+	const char *sign;
 	/* Is what is listed the engine's? */
 	bool (*accepts)(const json_t *item);
 	/* It is listed, anew or again; the entry's name is the engine's matter. */
