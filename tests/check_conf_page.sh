@@ -92,6 +92,7 @@ main_keys() {
 		value=
 		case $set in
 		set_capabilities) value=none ;;
+		set_rootless) value=all ;;
 		set_log_level) value=$(sed -n 's/^log_level=//p' "$dir/fields") ;;
 		set_user | set_uid) value=$(sed -n "s/^$name=//p" "$dir/users") ;;
 		*) value=$(sed -n "s/^$(expr "$index" : 'FIELD(\(.*\))' || :)=//p" "$dir/fields") ;;

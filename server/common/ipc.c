@@ -314,6 +314,20 @@ int get_ipc_joined(struct wire_rd *r, struct ipc_joined *m)
 	return wire_rd_done(r);
 }
 
+ssize_t put_ipc_moved(struct wire_wr *w, const struct ipc_moved *m)
+{
+	wire_put_u32(w, m->uid);
+	wire_put_u32(w, m->now);
+	return wire_wr_done(w);
+}
+
+int get_ipc_moved(struct wire_rd *r, struct ipc_moved *m)
+{
+	m->uid = wire_get_u32(r);
+	m->now = wire_get_u32(r);
+	return wire_rd_done(r);
+}
+
 ssize_t put_ipc_lxc_ask(struct wire_wr *w, const struct ipc_lxc_ask *m)
 {
 	wire_put_u64(w, m->token);

@@ -161,6 +161,11 @@ struct ipc_lxc_socket { /* LXC_SOCKET: no descriptor if @error is not 0 */
 	uint32_t error; /* errno value; ECONNREFUSED: not running; EPERM: who listens is not the owner */
 };
 
+struct ipc_moved { /* MOVED, MOVED_REPLY */
+	uint32_t uid; /* of the user */
+	uint32_t now; /* MOVED_REPLY: 1: end, to be started again; 0: go on for now */
+};
+
 #define IPC_CODEC(name, type)                                            \
 	ssize_t put_ipc_##name(struct wire_wr *w, const struct type *m); \
 	int get_ipc_##name(struct wire_rd *r, struct type *m)
@@ -189,6 +194,7 @@ IPC_CODEC(facts, ipc_facts); /* the getter does not look for the end: the page d
 IPC_CODEC(joined, ipc_joined);
 IPC_CODEC(lxc_ask, ipc_lxc_ask);
 IPC_CODEC(lxc_socket, ipc_lxc_socket);
+IPC_CODEC(moved, ipc_moved);
 #undef IPC_CODEC
 
 /*

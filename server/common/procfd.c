@@ -17,6 +17,7 @@
 #define STAT_MAX 2048
 #define STATUS_MAX (16 * 1024)
 #define START_FIELD 22
+#define UID_MAP_MAX (PROC_UID_RANGES_MAX * 33 + 1) /* three numbers of ten columns */
 
 int procfd_open(pid_t pid)
 {
@@ -254,6 +255,42 @@ int proc_read_status(int proc, pid_t pid, struct proc_status *ret)
 		return -EBADMSG;
 	*ret = s;
 	return 0;
+}
+
+/* The next number of a line; NULL if it does not fit. */
+static const char *map_number(const char *p, uint32_t *ret)
+{
+	uint64_t v;
+
+	p = number(p + strspn(p, " "), &v);
+	if (!p || v > UINT32_MAX)
+		return NULL;
+	*ret = (uint32_t)v;
+	return p;
+}
+
+int proc_read_uid_map(int proc, pid_t pid, struct proc_uid_range *ret, int max)
+{
+	char text[UID_MAP_MAX];
+	ssize_t r = read_of_process(proc, pid, "uid_map", text, sizeof(text));
+	const char *p = text;
+	int n;
+
+	if (r < 0)
+		return (int)r;
+	for (n = 0; *p; n++) {
+		struct proc_uid_range u;
+
+		if (n == max)
+			return -E2BIG;
+		p = map_number(p, &u.inside);
+		p = p ? map_number(p, &u.outside) : NULL;
+		p = p ? map_number(p, &u.count) : NULL;
+		if (!p || *p++ != '\n' || u.count == 0 || u.count > UINT32_MAX - u.outside)
+			return -EBADMSG;
+		ret[n] = u;
+	}
+	return n;
 }
 
 bool proc_next_cgroup(const char **text, size_t *len, struct cgroup_line *ret)

@@ -43,6 +43,15 @@ struct proc_status {
 };
 int proc_read_status(int proc, pid_t pid, struct proc_status *ret);
 
+/* The ranges of /proc/PID/uid_map: which uids of the reader's user namespace the process's one is made of. */
+#define PROC_UID_RANGES_MAX 340 /* the kernel's own limit */
+struct proc_uid_range {
+	uid_t inside, outside;
+	uint32_t count;
+};
+/* How many there are; -E2BIG if they are more than @max; -EBADMSG. */
+int proc_read_uid_map(int proc, pid_t pid, struct proc_uid_range *ret, int max);
+
 /*
  * The process's own cgroup, by the rule: of the v1 hierarchies freezer, memory, devices, then name=systemd, then the unified one
  * the first that is not "/"; "/" if all are. @buffer receives it NUL-terminated. The length, or -ENOSPC, -errno.

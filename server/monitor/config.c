@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../common/loop.h"
+#include "rootless.h"
 
 static const struct {
 	const char *name, *uid_name, *user;
@@ -92,6 +93,9 @@ static void finish_engines(struct parse *p)
 static void finish(struct parse *p)
 {
 	struct config *c = p->c;
+
+	if (rootless_load(c, "/etc/passwd", "/etc/subuid") < 0)
+		config_no_memory(p);
 
 	for (int i = 0; i < CONFINED_COUNT; i++)
 		finish_user(p, i);
@@ -200,6 +204,7 @@ void config_free(struct config *c)
 		free(c->dirs[i].engine);
 		free(c->dirs[i].path);
 	}
+	rootless_free(c);
 	free(c->roles);
 	free(c->run_directory);
 	free(c->programs_directory);

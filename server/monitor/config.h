@@ -16,6 +16,8 @@
 
 #define CONFIG_ROLES_MAX 64
 #define CONFIG_ENGINE_DIRS 32 /* directories over all engines */
+#define CONFIG_ROOTLESS_MAX 256 /* users whose engines are watched */
+#define CONFIG_RANGES_MAX 16 /* of subordinate uids, of one user */
 
 /* Which process of ours; indexes config.user[]. */
 enum confined_kind { CONFINED_FRONTEND, CONFINED_RESOLVER, CONFINED_JOINER, CONFINED_COUNT };
@@ -39,6 +41,19 @@ struct engine_dir {
 	char *path; /* absolute */
 };
 
+struct config_range {
+	uint32_t first, count;
+};
+
+/* A user whose engines are watched. */
+struct config_rootless {
+	char *name; /* his uid's digits if the name is unusable */
+	char *home;
+	uid_t uid; /* never 0 */
+	struct config_range ranges[CONFIG_RANGES_MAX];
+	int nranges;
+};
+
 struct config {
 	char *run_directory;
 	char *programs_directory;
@@ -52,6 +67,11 @@ struct config {
 	int nroles;
 	struct engine_dir dirs[CONFIG_ENGINE_DIRS];
 	int ndirs;
+	bool rootless_named; /* only the following, maybe none; else all who have subordinate uids */
+	uid_t *rootless_uids;
+	int nrootless_uids;
+	struct config_rootless *rootless; /* from /etc/passwd and /etc/subuid, as of the reading */
+	int nrootless;
 };
 
 /*

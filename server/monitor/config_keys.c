@@ -198,6 +198,28 @@ static void set_role_groups(struct parse *p, const struct key *k, char *value)
 	}
 }
 
+static void set_rootless(struct parse *p, const struct key *k, char *value)
+{
+	struct config *c = p->c;
+	char *save;
+	uid_t uid;
+	gid_t gid;
+
+	if (strcmp(value, "all") == 0)
+		return;
+	c->rootless_named = true;
+	if (strcmp(value, "none") == 0)
+		return;
+	for (char *w = strtok_r(value, BLANKS, &save); w; w = strtok_r(NULL, BLANKS, &save)) {
+		if (config_find_user(w, &uid, &gid) < 0)
+			inifile_refuse(&p->file, p->file.line,
+				       "%s: no user \"%s\" in /etc/passwd: write names or numbers, or only all or none",
+				       k->name, w);
+		else if (!add_id(p, &c->rootless_uids, &c->nrootless_uids, uid))
+			return;
+	}
+}
+
 static uint32_t find_right(const char *word)
 {
 	for (size_t i = 0; i < sizeof(right_words) / sizeof(right_words[0]); i++) {
@@ -241,6 +263,7 @@ static const struct key key_table[] = {
 	{"users", "joiner", set_user, CONFINED_JOINER, 0, 0, false},
 	{"users", "joiner_uid", set_uid, CONFINED_JOINER, 1, UINT32_MAX - 1, false},
 	{"engine", "directories", set_directories, 0, 0, 0, true},
+	{"rootless", "users", set_rootless, 0, 0, 0, false},
 	{"role", "users", set_role_users, 0, 0, 0, true},
 	{"role", "groups", set_role_groups, 0, 0, 0, true},
 	{"role", "may", set_role_rights, 0, 0, 0, true},
@@ -300,9 +323,10 @@ void config_section(struct inifile *f, const char *name)
 	else if (strncmp(name, "role ", 5) == 0)
 		begin_role(p, name + 5);
 	else if (!p->section)
-		inifile_refuse(f, f->line,
-			       "no section [%s]: write [broker], [limits], [users], [engine NAME] or [role NAME]",
-			       name);
+		inifile_refuse(
+			f, f->line,
+			"no section [%s]: write [broker], [limits], [users], [rootless], [engine NAME] or [role NAME]",
+			name);
 	f->skip = !p->section;
 }
 

@@ -22,9 +22,9 @@
 
 #include "../common/caps.h"
 #include "privilege.h"
+#include "rootless.h"
 
 #define CHANNEL_FD 3
-#define ARGUMENTS_MAX (4 + CONFIG_ENGINE_DIRS)
 
 static const struct {
 	const char *binary;
@@ -96,6 +96,34 @@ static char *join(const char *a, char between, const char *b)
 	return asprintf(&s, "%s%c%s", a, between, b) < 0 ? NULL : s;
 }
 
+/* NULL at the end; NULL without memory. */
+static char **arguments(const struct confined_env *env, enum confined_kind kind)
+{
+	const struct config *c = env->config;
+	char **users = kind == CONFINED_RESOLVER ? rootless_arguments(c) : NULL, **argv;
+	size_t n = 3, nusers = 0, ndirs = kind == CONFINED_RESOLVER ? (size_t)c->ndirs : 0;
+
+	if (kind == CONFINED_RESOLVER && !users)
+		return NULL;
+	while (users && users[nusers])
+		nusers++;
+	argv = calloc(n + ndirs + nusers + 1, sizeof(*argv));
+	if (!argv)
+		return NULL;
+	argv[0] = join(env->libexec, '/', kinds[kind].binary);
+	argv[1] = strdup("--log-level");
+	argv[2] = strdup(log_level_name(log_level()));
+	for (size_t i = 0; i < ndirs; i++)
+		argv[n++] = join(c->dirs[i].engine, '=', c->dirs[i].path);
+	for (size_t i = 0; i < n; i++) {
+		if (!argv[i])
+			return NULL;
+	}
+	if (nusers > 0)
+		memcpy(argv + n, users, nusers * sizeof(*users));
+	return argv;
+}
+
 void confined_exec(const struct confined_env *env, enum confined_kind kind, int channel)
 {
 	const struct config *c = env->config;
@@ -105,18 +133,13 @@ void confined_exec(const struct confined_env *env, enum confined_kind kind, int 
 		.caps = kinds[kind].caps,
 		.no_new_privs = true,
 	};
-	char *argv[ARGUMENTS_MAX + 1] = {join(env->libexec, '/', kinds[kind].binary), strdup("--log-level"),
-					 strdup(log_level_name(log_level()))};
+	char **argv = arguments(env, kind);
 	char *const none[] = {NULL};
 	const char *step;
-	int argc = 3, fd, r;
+	int fd, r;
 
-	for (int i = 0; kind == CONFINED_RESOLVER && i < c->ndirs; i++)
-		argv[argc++] = join(c->dirs[i].engine, '=', c->dirs[i].path);
-	for (int i = 0; i < argc; i++) {
-		if (!argv[i])
-			fail(kind, "arguments", ENOMEM);
-	}
+	if (!argv)
+		fail(kind, "arguments", ENOMEM);
 	/* No terminal: neither its keys nor its input queue reach a confined process. */
 	(void)setsid();
 	default_signals();

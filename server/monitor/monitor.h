@@ -11,6 +11,7 @@
 #include "confined.h"
 #include "keeper_link.h"
 #include "program.h"
+#include "rootless.h"
 #include "session.h"
 
 #define MONITOR_KEEPER_FD 3
@@ -37,6 +38,7 @@ struct monitor {
 	struct sessions sessions;
 	struct confined_env env;
 	struct confined confined[CONFINED_COUNT];
+	struct rootless_gate rootless;
 	struct ipc_in in; /* from the keeper */
 	int listener; /* until it is served */
 	bool serving;

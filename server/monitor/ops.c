@@ -18,6 +18,7 @@ union request {
 	struct ipc_cancel cancel;
 	struct ipc_program_list program_list;
 	struct ipc_lxc_ask lxc_ask;
+	struct ipc_moved moved;
 };
 
 static int read_start(struct wire_rd *r, union request *q)
@@ -53,6 +54,11 @@ static int read_program_list(struct wire_rd *r, union request *q)
 static int read_lxc_ask(struct wire_rd *r, union request *q)
 {
 	return get_ipc_lxc_ask(r, &q->lxc_ask);
+}
+
+static int read_moved(struct wire_rd *r, union request *q)
+{
+	return get_ipc_moved(r, &q->moved);
 }
 
 static int op_start(struct monitor *m, const struct session *s, uint32_t serial, const union request *q)
@@ -105,6 +111,13 @@ static int op_lxc_ask(struct monitor *m, const struct session *s, uint32_t seria
 	return lxc_gate_ask(m, &q->lxc_ask);
 }
 
+static int op_moved(struct monitor *m, const struct session *s, uint32_t serial, const union request *q)
+{
+	(void)s;
+	(void)serial;
+	return rootless_gate_moved(m, &q->moved);
+}
+
 /* All of it. What is not here is forbidden; so is a session's request in another state, for a session is named only by a frontend
  * that it was handed to. */
 static const struct op {
@@ -122,6 +135,7 @@ static const struct op {
 	{CONFINED_FRONTEND, IPC_CANCEL, SESSION_HANDED, RIGHT_PROGRAMS, read_cancel, op_cancel},
 	{CONFINED_FRONTEND, IPC_PROGRAM_LIST_REQ, SESSION_HANDED, RIGHT_PROGRAMS, read_program_list, op_program_list},
 	{CONFINED_RESOLVER, IPC_LXC_ASK, 0, 0, read_lxc_ask, op_lxc_ask},
+	{CONFINED_RESOLVER, IPC_MOVED, 0, 0, read_moved, op_moved},
 };
 
 static const struct op *find_op(enum confined_kind from, uint16_t type)

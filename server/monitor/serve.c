@@ -111,6 +111,8 @@ static void on_ended(struct confined *c)
 		/* It ends when its channel to the frontend does. */
 		m->confined[CONFINED_JOINER].excused = m->confined[CONFINED_JOINER].state == CONFINED_RUNNING;
 	}
+	if (c->kind == CONFINED_RESOLVER)
+		rootless_gate_ended(m);
 	if (!m->serving && !m->ending && c->failures >= FAILURES_MAX)
 		fatal("the %s cannot be started: see the messages above", confined_name(c));
 }

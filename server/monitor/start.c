@@ -299,6 +299,7 @@ void monitor_start(struct monitor *m, const struct options *options)
 		fatal("epoll: %s", strerror(-r));
 	keeper_link_init(&m->keeper, MONITOR_KEEPER_FD);
 	sessions_init(m, session_limit(m->config));
+	rootless_gate_init(m);
 	init_confined(m);
 	r = programs_new(&m->programs, &m->loop, &m->keeper, m->config, m->catalogue, &reply_programs_callbacks, m);
 	if (r < 0)

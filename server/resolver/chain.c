@@ -9,6 +9,7 @@
 #include "../common/cleanup.h"
 #include "../common/loop.h"
 #include "mem.h"
+#include "walk.h"
 
 /* A directory on the way, and the component that is looked for in it. */
 struct chain_link {
@@ -22,6 +23,16 @@ struct place place_of(const char *path)
 	struct stat st;
 
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+		return (struct place){0};
+	return (struct place){.dev = st.st_dev, .ino = st.st_ino};
+}
+
+struct place place_by(const struct walk *w, const char *path)
+{
+	autoclose int fd = walk_open_own(w, path);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return (struct place){0};
 	return (struct place){.dev = st.st_dev, .ino = st.st_ino};
 }
@@ -70,6 +81,11 @@ void chain_open(struct chain *c, struct watcher *w, const char *path)
 	c->dirty = true;
 }
 
+static int open_directory(const struct chain *c, const char *path)
+{
+	return c->walk ? walk_open(c->walk, path) : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 void chain_settle(struct chain *c)
 {
 	struct place now;
@@ -80,14 +96,14 @@ void chain_settle(struct chain *c)
 	/* From the top, watching before looking further: what comes after the look is told by the watch. */
 	for (int i = 0; i < c->nlinks; i++) {
 		struct chain_link *k = &c->links[i];
-		autoclose int fd = open(k->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		autoclose int fd = open_directory(c, k->directory);
 
 		if (fd >= 0)
 			(void)watch_add(c->watch, &k->listener, fd, WATCH_NAMES);
 		else
 			watch_remove(c->watch, &k->listener);
 	}
-	now = place_of(c->path);
+	now = c->walk ? place_by(c->walk, c->path) : place_of(c->path);
 	if (place_equal(now, c->place))
 		return;
 	c->place = now;

@@ -24,21 +24,26 @@ struct place place_of(const char *path);
 bool place_equal(struct place a, struct place b);
 
 struct chain_link;
+struct walk;
+
+/* The same for a path through a user's directories, which has to lead to one of his. */
+struct place place_by(const struct walk *w, const char *path);
 
 struct chain {
 	struct watcher *watch;
 	char *path;
 	struct chain_link *links;
 	int nlinks;
+	const struct walk *walk; /* how to go there without following a user's links; NULL: as the path leads */
 	bool dirty; /* a component changed: chain_settle() looks */
 	struct place place;
 	/* The path leads elsewhere than before; @c->place is the new place. Called by chain_settle() alone. */
 	void (*moved)(struct chain *c);
 };
 
-/* @path is absolute, @c->moved and @c->place (of an earlier look) are set. Then call chain_settle(). */
+/* @path is absolute, @c->moved, @c->walk and @c->place (of an earlier look) are set. Then call chain_settle(). */
 void chain_open(struct chain *c, struct watcher *w, const char *path);
-/* Watches what has become watchable, looks where the path leads, and calls moved() if that is new. */
+/* Watches what has become watchable, looks where the path leads, and calls moved() if that is new; moved() may close @c. */
 void chain_settle(struct chain *c);
 void chain_close(struct chain *c);
 

@@ -9,6 +9,7 @@
 #include "../common/cleanup.h"
 #include "../common/procfd.h"
 #include "mem.h"
+#include "owner.h"
 
 void init_clear(struct init *i)
 {
@@ -56,6 +57,11 @@ static int check(int proc, int pidfd, const struct claim *claim, struct init *re
 		return -ESRCH;
 	if (claim->has_start && st.start_ticks != claim->start_ticks)
 		return -ESTALE;
+	if (claim->owner) {
+		r = owner_check(claim->owner, proc, claim->pid, &st);
+		if (r < 0)
+			return r;
+	}
 	len = proc_read_cgroup_text(proc, claim->pid, text, sizeof(text));
 	if (len < 0)
 		return (int)len;

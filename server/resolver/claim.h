@@ -3,7 +3,7 @@
  * From what an engine's file claims about a container's init process to facts. Runs in: resolver. Trusts: the kernel.
  *
  * Files go stale, and pids are used again: a claim counts only while the process that it is about is pinned by a pidfd and says the
- * same of itself.
+ * same of itself. What a user's file claims counts for processes of that user alone.
  */
 #ifndef RESOLVER_CLAIM_H
 #define RESOLVER_CLAIM_H
@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 struct claim;
+struct owner;
 struct proc_stat;
 
 /* The process that has a claim's pid, pinned. */
@@ -30,6 +31,8 @@ struct claim {
 	bool has_start;
 	uint64_t start_ticks; /* field 22 of /proc/PID/stat */
 	const char *cgroup; /* where the engine put it, as a path of a hierarchy; NULL or "": does not say */
+	const struct owner
+		*owner; /* whose process it has to be; NULL: a system's engine says so, which may be anybody's */
 	/* What else tells whether it is this process, where the file has no start time; asked while it is pinned. 0, -ESTALE, -errno. */
 	int (*holds)(const struct claim *claim, const struct claim_process *p);
 };
@@ -45,7 +48,7 @@ struct init {
 void init_clear(struct init *i);
 
 /* @proc is /proc. 0 and what the kernel says; -ESRCH: not alive; -ESTALE: another process has that pid by now, or it is not where the
- * claim says; -EINVAL: no pid that an init can have; -errno. */
+ * claim says; -EPERM: it is not the owner's; -EINVAL: no pid that an init can have; -errno. */
 int claim_check(int proc, const struct claim *claim, struct init *ret);
 /* The same for a process that is known by a descriptor alone. Takes @pidfd in every case; -EBADF if it is none. */
 int claim_check_pidfd(int proc, int pidfd, struct init *ret);

@@ -9,10 +9,12 @@
 #ifndef RESOLVER_ENGINE_H
 #define RESOLVER_ENGINE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "../common/loop.h"
 #include "chain.h"
+#include "owner.h"
 #include "table.h"
 #include "watch.h"
 
@@ -24,6 +26,7 @@ struct engine_ctx {
 	struct watcher *watch;
 	struct table *table;
 	struct lxc_asker *asker;
+	struct timer *later; /* set when a user's files have to wait; its end is a reason to settle */
 	int proc; /* /proc */
 	const char *run_lxc; /* "/run/lxc" */
 	const char *cgroup_root; /* "/sys/fs/cgroup" */
@@ -57,6 +60,7 @@ struct engine_dir {
 	const char *path;
 	unsigned index; /* among the configured directories */
 	uint32_t owner;
+	struct owner *user; /* whose engine it is; NULL: the system's */
 	int fd; /* of the directory; -1: there is none */
 	void *own; /* the engine's */
 };
@@ -65,9 +69,20 @@ struct engine_dir {
 struct scope engine_scope(struct engine_dir *d);
 /* A name that may be a container's: one path component of at most @max bytes. Hidden names are an engine's own temporaries. */
 bool engine_good_id(const char *name, size_t max);
-/* The names in the directory @fd: each that is a good id. 0 or -errno. */
-int engine_list(int fd, void (*found)(void *data, const char *name), void *data);
+/* The names in the directory @fd: each that is a good id, of the first @max. 0 or -errno. */
+int engine_list(int fd, size_t max, void (*found)(void *data, const char *name), void *data);
+/* Before each look at a file: false if @d is a user's who has had his share for now. Settling goes on with what is marked later. */
+bool engine_may_look(struct engine_dir *d);
 /* A directory below @fd, not through a link: a descriptor for looking (O_PATH), or -errno. */
 int engine_open_dir(int fd, const char *name);
+/* The same in a directory of @d's; a user's has to be his own, and on the same file system. */
+int engine_enter(const struct engine_dir *d, int fd, const char *name);
+/* A file of @d's as json_load(); a user's is a regular one of his own, on the same file system, and no larger than OWNER_FILE_MAX. */
+int engine_json(const struct engine_dir *d, int dir, const char *file, size_t max, json_t **ret_root);
+/* Is there a FIFO of that name? It is not opened. */
+bool engine_has_fifo(const struct engine_dir *d, int dir, const char *name);
+/* The file PATH/ID/FILE of @d's is not understood: says so, once until *@said is false again, and of a user's files not too often. */
+void engine_complain(const struct engine_dir *d, bool *said, const char *path, const char *id, const char *file,
+		     int error);
 
 #endif

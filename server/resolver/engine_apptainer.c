@@ -74,7 +74,7 @@ static void look(struct member *m, int dir)
 	/* It is emptied before it is written. */
 	if (!file_of(m, file) || fstatat(dir, file, &i.written, AT_SYMLINK_NOFOLLOW) < 0 || i.written.st_size == 0)
 		return;
-	r = json_load(dir, file, FILE_MAX, &root);
+	r = engine_json(m->of->dir, dir, file, FILE_MAX, &root);
 	if (r == 0 && !parse(root, m->id, &i))
 		r = -EBADMSG;
 	if (r < 0) { /* what was good before stays */

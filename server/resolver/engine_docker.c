@@ -52,7 +52,7 @@ static void look(struct member *m, int dir)
 	struct table *t = m->of->dir->ctx->table;
 	autojson json_t *root = NULL;
 	const char *id;
-	int r = json_load(dir, CONFIG_FILE, CONFIG_FILE_MAX, &root);
+	int r = engine_json(m->of->dir, dir, CONFIG_FILE, CONFIG_FILE_MAX, &root);
 
 	if (r == -ENOENT)
 		return; /* not written yet, or being deleted */
@@ -60,9 +60,10 @@ static void look(struct member *m, int dir)
 	if (r == 0 && (!id || strcmp(id, m->id) != 0))
 		r = -EBADMSG;
 	if (r < 0) { /* what was good before stays */
-		log_warning("%s/%s/" CONFIG_FILE ": not understood: %s", m->of->path, m->id, strerror(-r));
+		engine_complain(m->of->dir, &m->complained, m->of->path, m->id, CONFIG_FILE, r);
 		return;
 	}
+	m->complained = false;
 	if (!table_has(&m->entry))
 		table_add(t, &m->entry, &m->of->scope, m->id);
 	table_set_name(t, &m->entry, name_of(root));

@@ -93,26 +93,23 @@ static bool matters(const struct member *m, const char *file)
 	return runtime_matters(runtime_of(m), file);
 }
 
-static bool is_created(int dir)
+void runtime_apply(struct member *m, int dir, struct claim *claim, const char *name)
 {
-	struct stat st;
-
-	/* Only looked at: opening it would start the container. */
-	return fstatat(dir, "exec.fifo", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISFIFO(st.st_mode);
-}
-
-void runtime_apply(struct member *m, int dir, const struct claim *claim, const char *name)
-{
-	struct engine_ctx *ctx = m->of->dir->ctx;
+	struct engine_dir *d = m->of->dir;
+	struct engine_ctx *ctx = d->ctx;
 	struct init init = INIT_NONE;
-	int r = claim_check(ctx->proc, claim, &init);
+	int r;
 
+	claim->owner = d->user;
+	r = claim_check(ctx->proc, claim, &init);
 	if (!table_has(&m->entry))
 		table_add(ctx->table, &m->entry, &m->of->scope, m->id);
 	table_set_name(ctx->table, &m->entry, name);
 	if (r == 0) {
-		table_set_running(ctx->table, &m->entry,
-				  is_created(dir) ? ROOT_CONTAINER_CREATED : ROOT_CONTAINER_RUNNING, &init);
+		/* The FIFO is only looked at: opening it would start the container. */
+		table_set_running(
+			ctx->table, &m->entry,
+			engine_has_fifo(d, dir, "exec.fifo") ? ROOT_CONTAINER_CREATED : ROOT_CONTAINER_RUNNING, &init);
 		return;
 	}
 	log_debug("%s %s: process %d does not count: %s", m->of->scope.engine, m->id, (int)claim->pid, strerror(-r));
@@ -121,12 +118,14 @@ void runtime_apply(struct member *m, int dir, const struct claim *claim, const c
 
 int runtime_load(const struct runtime *runtime, struct member *m, int dir, json_t **ret_root, struct claim *ret)
 {
-	int r = json_load(dir, runtime->file, STATE_FILE_MAX, ret_root);
+	int r = engine_json(m->of->dir, dir, runtime->file, STATE_FILE_MAX, ret_root);
 
 	if (r == 0 && !runtime->parse(*ret_root, ret))
 		r = -EBADMSG;
 	if (r < 0 && r != -ENOENT)
-		log_warning("%s/%s/%s: not understood: %s", m->of->path, m->id, runtime->file, strerror(-r));
+		engine_complain(m->of->dir, &m->complained, m->of->path, m->id, runtime->file, r);
+	else
+		m->complained = false;
 	return r;
 }
 

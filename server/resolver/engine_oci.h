@@ -20,7 +20,8 @@ bool runtime_matters(const struct runtime *runtime, const char *file);
 /* The state file in @dir, the directory of @m. 0; -ENOENT; or -errno, which is logged: what was good before stays, it may be half of
  * the next one. Strings of @ret are those of @ret_root. */
 int runtime_load(const struct runtime *runtime, struct member *m, int dir, json_t **ret_root, struct claim *ret);
-/* Puts @m into the table, if it is not, and there what @claim turns out to be worth. */
-void runtime_apply(struct member *m, int dir, const struct claim *claim, const char *name);
+/* Puts @m into the table, if it is not, and there what @claim turns out to be worth. Whose process it has
+ * to be is set here. */
+void runtime_apply(struct member *m, int dir, struct claim *claim, const char *name);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * podman, as root: GRAPHROOT/DRIVER-containers/containers.json names each id; the process is in the run level's
+ * podman: GRAPHROOT/DRIVER-containers/containers.json names each id; the process is in the run level's
  * files under the same id. Runs in: resolver.
  *
  * One file for all containers, replaced by renaming at each change; newer versions keep the containers that go when they stop in a
@@ -43,6 +43,8 @@ static void drop(struct podman *p, struct list *l, struct listed *c)
 		p->ops->fini(c);
 	table_remove(p->dir->ctx->table, &c->entry);
 	map_remove(&l->by_id, &c->node);
+	if (p->dir->user)
+		owner_give(p->dir->user);
 	free(c);
 }
 
@@ -87,6 +89,8 @@ static void take_item(struct store *s, struct list *l, const json_t *item)
 		return;
 	c = find(l, id);
 	if (!c) {
+		if (p->dir->user && !owner_take(p->dir->user))
+			return;
 		c = mem_new(p->ops->size);
 		c->of = p;
 		c->store = s->name;
@@ -122,13 +126,16 @@ static void read_list(struct store *s, struct list *l, int dir, const char *file
 	int r;
 
 	l->dirty = false;
-	r = dir >= 0 && (!sign || has_sign(dir, file, sign)) ? json_load(dir, file, LIST_FILE_MAX, &root) : -ENOENT;
+	r = -ENOENT;
+	if (dir >= 0 && (!sign || has_sign(dir, file, sign)))
+		r = engine_json(s->podman->dir, dir, file, LIST_FILE_MAX, &root);
 	if (r == 0 && !json_is_array(root))
 		r = -EBADMSG;
 	if (r < 0 && r != -ENOENT) { /* what was listed before stays */
-		log_warning("%s/%s/%s: not understood: %s", s->podman->dir->path, s->name, file, strerror(-r));
+		engine_complain(s->podman->dir, &l->complained, s->podman->dir->path, s->name, file, r);
 		return;
 	}
+	l->complained = false;
 	l->reading++;
 	if (root)
 		json_array_foreach(root, i, item) take_item(s, l, item);
@@ -174,7 +181,9 @@ static void settle_store(struct store *s)
 		dirty |= s->lists[i].dirty;
 	if (!dirty && !s->reopen)
 		return;
-	dir = engine_open_dir(d->fd, s->name);
+	if (!engine_may_look(d))
+		return;
+	dir = engine_enter(d, d->fd, s->name);
 	if (s->reopen) {
 		s->reopen = false;
 		watch_remove(d->ctx->watch, &s->listener);

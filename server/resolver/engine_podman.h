@@ -48,6 +48,7 @@ struct list {
 	struct map by_id;
 	unsigned reading;
 	bool dirty;
+	bool complained; /* what is in the file now is not understood, and that was said */
 };
 
 /* DRIVER-containers */

@@ -130,12 +130,12 @@ static void look(struct member *m, int dir)
 	/* It is emptied before it is written. */
 	if (fstatat(dir, STATE_FILE, &c.written, AT_SYMLINK_NOFOLLOW) < 0 || c.written.st_size == 0)
 		return;
-	r = json_load(dir, file, FILE_MAX, &state);
+	r = engine_json(m->of->dir, dir, file, FILE_MAX, &state);
 	if (r == 0 && !parse(state, m->id, &shown, &c.claim.pid))
 		r = -EBADMSG;
 	if (r == 0) {
 		file = CONFIG_FILE;
-		r = json_load(dir, file, FILE_MAX, &config);
+		r = engine_json(m->of->dir, dir, file, FILE_MAX, &config);
 	}
 	if (r == 0) {
 		c.cgroup = json_text(config, "cgroup_path", ROOT_CGROUP_MAX);

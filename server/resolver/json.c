@@ -35,6 +35,47 @@ int json_load(int dir, const char *file, size_t max, json_t **ret_root)
 	return *ret_root ? 0 : -EBADMSG;
 }
 
+static size_t brackets(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += text[i] == '[' || text[i] == '{';
+	return n;
+}
+
+int json_load_fd(int fd, size_t max, size_t max_brackets, json_t **ret_root)
+{
+	autofree char *text = NULL;
+	struct stat st;
+	json_error_t error;
+	size_t size, len = 0;
+	ssize_t r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if ((uint64_t)st.st_size > max)
+		return -EFBIG;
+	size = (size_t)st.st_size + SLACK;
+	text = mem_checked(malloc(size));
+	while (len < size) {
+		r = read(fd, text + len, size - len);
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (r == 0)
+			break;
+		len += r > 0 ? (size_t)r : 0;
+	}
+	if (len == size)
+		return -EFBIG; /* it grows while it is read */
+	if (brackets(text, len) > max_brackets)
+		return -E2BIG;
+	*ret_root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+	return *ret_root ? 0 : -EBADMSG;
+}
+
 const char *json_text(const json_t *object, const char *key, size_t max)
 {
 	const json_t *v = json_object_get(object, key);

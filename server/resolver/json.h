@@ -17,6 +17,9 @@
  * regular file); -errno. */
 int json_load(int dir, const char *file, size_t max, json_t **ret_root);
 
+/* The same of an open file, in which arrays and objects open no more than @max_brackets times; -E2BIG otherwise. */
+int json_load_fd(int fd, size_t max, size_t max_brackets, json_t **ret_root);
+
 /* NULL when it is absent, no string, or longer than @max bytes. */
 const char *json_text(const json_t *object, const char *key, size_t max);
 /* False when it is absent, no integer or negative. */

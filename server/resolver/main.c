@@ -8,6 +8,7 @@
 
 #include "../common/ipc.h"
 #include "../common/log.h"
+#include "mem.h"
 #include "policy.h"
 #include "resolver.h"
 
@@ -18,7 +19,8 @@ static struct resolver resolver;
 static void usage(void) __attribute__((noreturn));
 static void usage(void)
 {
-	log_error("usage: rootbroker-resolver --log-level error|warning|info|debug [ENGINE=/DIRECTORY]...; "
+	log_error("usage: rootbroker-resolver --log-level error|warning|info|debug [ENGINE=/DIRECTORY]... "
+		  "[@UID:NAME:RANGES ENGINE@UID=/DIRECTORY...]...; "
 		  "rootbroker-monitor starts it");
 	exit(2);
 }
@@ -32,24 +34,25 @@ static void parse_arguments(int argc, char **argv)
 		usage();
 	log_init("resolver", level);
 	for (int i = 3; i < argc; i++) {
-		if (!resolver_add_root(&resolver, argv[i]))
+		if (!resolver_add(&resolver, argv[i]))
 			usage();
 	}
 }
 
 /* What Landlock lets us read: /proc, and those of the engines' directories that there are. */
-static size_t readable_paths(const char *paths[RESOLVER_ROOTS_MAX + 1])
+static const char **readable_paths(size_t *ret_n)
 {
+	const char **paths = mem_new((resolver.nroots + 1) * sizeof(*paths));
+	char(*buffers)[32] = mem_new((resolver.nroots + 1) * sizeof(*buffers));
 	size_t n = 0;
 
 	paths[n++] = "/proc";
 	for (unsigned i = 0; i < resolver.nroots; i++) {
-		const struct root *root = &resolver.roots[i];
-
-		if (!place_equal(root->chain.place, (struct place){0}))
-			paths[n++] = root->dir.path;
+		paths[n] = root_readable(resolver.roots[i], buffers[i]);
+		n += paths[n] != NULL;
 	}
-	return n;
+	*ret_n = n;
+	return paths;
 }
 
 static void say_ready(void)
@@ -65,7 +68,7 @@ static void say_ready(void)
 
 int main(int argc, char **argv)
 {
-	const char *paths[RESOLVER_ROOTS_MAX + 1], *step;
+	const char **paths, *step;
 	size_t npaths;
 	int r;
 
@@ -75,7 +78,7 @@ int main(int argc, char **argv)
 	if (r < 0)
 		fatal("cannot begin: %s", strerror(-r));
 	parse_arguments(argc, argv);
-	npaths = readable_paths(paths);
+	paths = readable_paths(&npaths);
 	r = sandbox_enter(&resolver_sandbox, paths, npaths, &step);
 	if (r < 0)
 		fatal("cannot lock in: %s: %s", step, strerror(-r));

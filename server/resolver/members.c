@@ -35,11 +35,14 @@ void member_unlist(struct member *m)
 		table_remove(m->of->dir->ctx->table, &m->entry);
 }
 
-void member_claim(struct member *m, const char *id, const char *name, uint32_t state, const struct claim *claim)
+void member_claim(struct member *m, const char *id, const char *name, uint32_t state, struct claim *claim)
 {
 	struct engine_ctx *ctx = m->of->dir->ctx;
 	struct init init = INIT_NONE;
-	int r = claim_check(ctx->proc, claim, &init);
+	int r;
+
+	claim->owner = m->of->dir->user;
+	r = claim_check(ctx->proc, claim, &init);
 
 	if (table_has(&m->entry) && strcmp(table_id(&m->entry), id) != 0)
 		member_unlist(m);
@@ -69,6 +72,8 @@ static void drop(struct member *m)
 	watch_remove(s->dir->ctx->watch, &m->listener);
 	member_unlist(m);
 	map_remove(&s->by_id, &m->node);
+	if (s->dir->user)
+		owner_give(s->dir->user);
 	free(m->id);
 	free(m);
 }
@@ -82,12 +87,15 @@ static void on_member(struct listener *l, uint32_t mask, const char *file)
 		member_mark(m);
 }
 
+/* NULL: its user has too many. */
 static struct member *get(struct members *s, const char *id)
 {
 	struct member *m = members_find(s, id);
 
 	if (m)
 		return m;
+	if (s->dir->user && !owner_take(s->dir->user))
+		return NULL;
 	m = mem_new(s->ops->size);
 	m->of = s;
 	m->id = mem_strdup(id);
@@ -120,8 +128,9 @@ static void on_directory(struct listener *l, uint32_t mask, const char *name)
 	m = members_find(s, id);
 	if ((mask & WATCH_GOES) && m)
 		drop(m);
-	if (mask & (WATCH_COMES | IN_CLOSE_WRITE))
-		member_mark(get(s, id));
+	m = mask & (WATCH_COMES | IN_CLOSE_WRITE) ? get(s, id) : NULL;
+	if (m)
+		member_mark(m);
 }
 
 static void found(void *data, const char *name)
@@ -134,6 +143,8 @@ static void found(void *data, const char *name)
 	if (!id)
 		return;
 	m = get(s, id);
+	if (!m)
+		return;
 	m->scan = s->scan;
 	/* Its watch may be on a directory that was replaced by one of the same name: settle() watches anew. */
 	watch_remove(s->dir->ctx->watch, &m->listener);
@@ -168,7 +179,7 @@ static void scan(struct members *s)
 
 	s->scan_due = false;
 	s->scan++;
-	r = engine_list(s->fd, found, s);
+	r = engine_list(s->fd, s->dir->user ? OWNER_LIST_MAX : SIZE_MAX, found, s);
 	if (r < 0)
 		log_error("cannot list %s: %s", s->path, strerror(-r));
 	else
@@ -184,7 +195,7 @@ static void look(struct member *m)
 		s->ops->look(m, s->fd);
 		return;
 	}
-	dir = engine_open_dir(s->fd, m->id);
+	dir = engine_enter(s->dir, s->fd, m->id);
 	if (dir < 0) { /* gone already, or no directory */
 		drop(m);
 		return;
@@ -200,7 +211,7 @@ void members_settle(struct members *s)
 
 	if (s->scan_due)
 		scan(s);
-	while ((m = s->dirty)) {
+	while ((m = s->dirty) && engine_may_look(s->dir)) {
 		s->dirty = m->next_dirty;
 		m->dirty = false;
 		look(m);

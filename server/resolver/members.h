@@ -22,6 +22,7 @@ struct member {
 	struct members *of;
 	struct member *next_dirty;
 	bool dirty;
+	bool complained; /* what is in its file now is not understood, and that was said */
 	unsigned scan;
 	char *id;
 };
@@ -71,8 +72,9 @@ void members_rescan(struct members *s);
 struct member *members_find(const struct members *s, const char *id);
 /* To be looked at. */
 void member_mark(struct member *m);
-/* Its record is that of @id and @name, and is in @state if the process of @claim counts, else stopped. */
-void member_claim(struct member *m, const char *id, const char *name, uint32_t state, const struct claim *claim);
+/* Its record is that of @id and @name, and is in @state if the process of @claim counts, else stopped.
+ * Whose it has to be is set here. */
+void member_claim(struct member *m, const char *id, const char *name, uint32_t state, struct claim *claim);
 /* Has no record: what is there is no container of this engine. */
 void member_unlist(struct member *m);
 

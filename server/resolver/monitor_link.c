@@ -22,6 +22,13 @@ static bool take_lxc_socket(struct resolver *r)
 	return get_ipc_lxc_socket(&r->in.body, &m) == 0 && lxc_asker_socket(&r->asker, &m, ipc_take_fd(&r->in)) == 0;
 }
 
+static bool take_moved_answer(struct resolver *r)
+{
+	struct ipc_moved m;
+
+	return get_ipc_moved(&r->in.body, &m) == 0 && m.now <= 1 && roots_answered(r, m.uid, m.now);
+}
+
 void monitor_ready(struct source *s, uint32_t events)
 {
 	struct resolver *r = container_of(s, struct resolver, monitor);
@@ -39,10 +46,27 @@ void monitor_ready(struct source *s, uint32_t events)
 		good = take_peer(r);
 	else if (n > 0 && r->in.type == IPC_LXC_SOCKET)
 		good = take_lxc_socket(r);
+	else if (n > 0 && r->in.type == IPC_MOVED_REPLY)
+		good = take_moved_answer(r);
 	if (!good) {
 		log_error("nonsense from the monitor");
 		resolver_stop(r, EX_PROTOCOL);
 	}
+}
+
+void monitor_tell_moved(struct resolver *r, uint32_t uid)
+{
+	struct ipc_moved m = {.uid = uid};
+	uint8_t buf[64];
+	struct wire_wr w;
+	int e;
+
+	wire_wr_init(&w, buf, sizeof(buf));
+	wire_put_header(&w, IPC_MOVED, 0);
+	(void)put_ipc_moved(&w, &m);
+	e = ipc_send(r->monitor.fd, &w, NULL, 0, 0);
+	if (e < 0)
+		resolver_stop(r, e == -EPIPE || e == -ECONNRESET ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 void monitor_ask(struct lxc_asker *k, const struct ipc_lxc_ask *m)

@@ -26,7 +26,7 @@ void nested_init(struct member *m)
 void nested_look(struct member *m, int dir, const struct member_ops *ops)
 {
 	struct nested *n = nested_of(m);
-	int fd = engine_open_dir(dir, "."), r;
+	int fd = engine_enter(m->of->dir, dir, "."), r;
 
 	if (fd < 0) {
 		log_error("cannot open %s: %s", n->path, strerror(-fd));

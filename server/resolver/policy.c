@@ -14,6 +14,8 @@
 static const struct sandbox_call calls[] = {
 	/* files, to read */
 	{SCMP_SYS(openat), false, 0},
+	{SCMP_SYS(openat2), false, 0}, /* in users' directories: not through links, nor into what they mount */
+	{SCMP_SYS(readlinkat), false, 0}, /* where root's own link on the way to them leads */
 	{SCMP_SYS(read), false, 0},
 	{SCMP_SYS(close), false, 0},
 	{SCMP_SYS(newfstatat), false, 0},

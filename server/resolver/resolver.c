@@ -5,13 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "../common/cleanup.h"
 #include "../common/log.h"
 
 #define REST_MIN_MS 2
 #define REST_MAX_MS 250
+#define RESCAN_MS 1000 /* between two looks at everything of all users */
+#define MOUNTS_MS 200 /* between a change and the look at what is mounted */
 #define SYNC_MS 1000 /* how long a question to an LXC monitor may hold up the frontend */
 
 void resolver_stop(struct resolver *r, int status)
@@ -23,49 +24,54 @@ void resolver_stop(struct resolver *r, int status)
 
 /* --- Catching up with the engines -------------------------------------------------------------------------------- */
 
-static void rescan(struct resolver *r)
+static void drain_one(struct resolver *r, struct watcher *w)
 {
-	for (unsigned i = 0; i < r->nroots; i++) {
-		struct root *root = &r->roots[i];
-
-		root->chain.dirty = true;
-		if (root->open)
-			root->dir.engine->rescan(&root->dir);
-	}
-}
-
-static void drain(struct resolver *r)
-{
-	int e = watch_drain(&r->watch);
+	int e = watch_drain(w);
 
 	if (e < 0) {
 		log_error("cannot read changes: %s", strerror(-e));
 		resolver_stop(r, EXIT_FAILURE);
 	}
+}
+
+/* So often at most: whoever floods a queue of the kernel's has others look again and again. */
+static void rescan_users(struct resolver *r)
+{
+	uint64_t since = loop_now_ms() - r->users_rescanned_ms;
+
+	if (since >= RESCAN_MS) {
+		r->users_rescanned_ms = loop_now_ms();
+		roots_rescan(r, true);
+	} else if (r->users_rescan_due.deadline_ms == 0) {
+		timer_set(&r->loop, &r->users_rescan_due, RESCAN_MS - since);
+	}
+}
+
+static void drain(struct resolver *r)
+{
+	drain_one(r, &r->watch);
 	if (r->watch.overflow) {
 		log_warning("more changes than the kernel keeps: looking at everything again");
 		r->watch.overflow = false;
-		rescan(r);
+		roots_rescan(r, false);
+	}
+	drain_one(r, &r->users_watch);
+	if (r->users_watch.overflow) {
+		r->users_watch.overflow = false;
+		rescan_users(r);
 	}
 	table_drain_ends(&r->table);
 }
 
-static void settle(struct resolver *r)
+static void on_users_rescan_due(struct timer *t)
 {
-	for (unsigned i = 0; i < r->nroots; i++)
-		chain_settle(&r->roots[i].chain);
-	for (unsigned i = 0; i < r->nroots; i++) {
-		struct root *root = &r->roots[i];
-
-		if (root->open)
-			root->dir.engine->settle(&root->dir);
-	}
-	table_flush(&r->table);
+	rescan_users(container_of(t, struct resolver, users_rescan_due));
 }
 
 void resolver_rest(struct resolver *r, uint64_t took_ms)
 {
-	if (took_ms < REST_MIN_MS || loop_mod(&r->loop, &r->inotify, 0) < 0)
+	if (took_ms < REST_MIN_MS || loop_mod(&r->loop, &r->inotify, 0) < 0 ||
+	    loop_mod(&r->loop, &r->users_inotify, 0) < 0)
 		return;
 	timer_set(&r->loop, &r->rest, took_ms < REST_MAX_MS ? took_ms : REST_MAX_MS);
 }
@@ -75,6 +81,8 @@ static void on_rested(struct timer *t)
 	struct resolver *r = container_of(t, struct resolver, rest);
 	int e = loop_mod(&r->loop, &r->inotify, EPOLLIN);
 
+	if (e == 0)
+		e = loop_mod(&r->loop, &r->users_inotify, EPOLLIN);
 	if (e < 0) {
 		log_error("cannot wait for changes: %s", strerror(-e));
 		resolver_stop(r, EXIT_FAILURE);
@@ -87,14 +95,17 @@ static void catch_up(struct resolver *r)
 
 	if (r->fresh) {
 		r->fresh = false;
+		/* Some changes are told by nobody. */
 		if (r->watch.full)
-			rescan(r); /* some changes are told by nobody */
+			roots_rescan(r, false);
+		if (r->users_watch.full)
+			rescan_users(r);
 		drain(r);
 	}
-	settle(r);
+	roots_settle(r);
 	resolver_rest(r, loop_now_ms() - begin);
 	/* What is in a directory that has just appeared is for the next resolver to read: until then, no answer is a whole one. */
-	if (r->loop.stop || (!r->end_due && r->nsyncs == 0))
+	if (r->loop.stop || roots_asking(r) || (!r->end_due && r->nsyncs == 0))
 		return;
 	if (lxc_asker_busy(&r->asker) && !r->late) {
 		if (r->deadline.deadline_ms == 0)
@@ -124,6 +135,32 @@ static void on_inotify(struct source *s, uint32_t events)
 	drain(container_of(s, struct resolver, inotify));
 }
 
+static void on_users_inotify(struct source *s, uint32_t events)
+{
+	(void)events;
+	drain(container_of(s, struct resolver, users_inotify));
+}
+
+/* Each container of root's mounts something: all that happens in a while is looked at once. */
+static void on_mountinfo(struct source *s, uint32_t events)
+{
+	struct resolver *r = container_of(s, struct resolver, mountinfo);
+
+	(void)events;
+	if (r->mounts_due.deadline_ms == 0)
+		timer_set(&r->loop, &r->mounts_due, MOUNTS_MS);
+}
+
+static void on_mounts_due(struct timer *t)
+{
+	roots_remounted(container_of(t, struct resolver, mounts_due));
+}
+
+static void on_users_later(struct timer *t)
+{
+	(void)t; /* each round settles */
+}
+
 static void on_ends(struct source *s, uint32_t events)
 {
 	(void)events;
@@ -136,68 +173,6 @@ static void on_init_ended(struct table *t, struct entry *e)
 	e->scope->dir->engine->ended(e->scope->dir, e);
 }
 
-/* --- Roots ------------------------------------------------------------------------------------------------------- */
-
-static void on_root_moved(struct chain *c)
-{
-	struct root *root = container_of(c, struct root, chain);
-
-	/* Landlock's rules name directories, not paths: what is there now we may not read. */
-	log_info("%s is there, gone, or another directory now", root->dir.path);
-	resolver_stop(root->resolver, EX_ROOTS);
-}
-
-bool resolver_add_root(struct resolver *r, const char *argument)
-{
-	const char *path = strchr(argument, '=');
-	struct root *root = &r->roots[r->nroots];
-	char name[32];
-
-	if (!path || path[1] != '/' || r->nroots == RESOLVER_ROOTS_MAX ||
-	    !str_copy(name, sizeof(name), (struct str){argument, (size_t)(path - argument)}))
-		return false;
-	*root = (struct root){.resolver = r, .dir = {.ctx = &r->ctx, .path = path + 1, .fd = -1}};
-	root->dir.engine = engine_find(name);
-	if (!root->dir.engine)
-		return false;
-	root->dir.index = r->nroots;
-	root->chain.place = place_of(root->dir.path);
-	root->chain.moved = on_root_moved;
-	r->nroots++;
-	return true;
-}
-
-static void open_root(struct root *root)
-{
-	struct engine_dir *d = &root->dir;
-	struct stat st;
-	int e = 0;
-
-	chain_open(&root->chain, &root->resolver->watch, d->path);
-	chain_settle(&root->chain);
-	if (place_equal(root->chain.place, (struct place){0})) {
-		log_info("%s: no such directory yet", d->path);
-		return;
-	}
-	d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (d->fd < 0 || fstat(d->fd, &st) < 0) {
-		log_error("cannot open %s: %s", d->path, strerror(errno));
-		return;
-	}
-	d->owner = st.st_uid;
-	root->open = true;
-	e = d->engine->open(d);
-	if (e < 0)
-		log_error("cannot watch %s: %s", d->path, strerror(-e));
-}
-
-void resolver_open(struct resolver *r)
-{
-	for (unsigned i = 0; i < r->nroots; i++)
-		open_root(&r->roots[i]);
-	settle(r);
-}
-
 /* --- Life -------------------------------------------------------------------------------------------------------- */
 
 static int add_source(struct resolver *r, struct source *s, int fd, void (*ready)(struct source *, uint32_t))
@@ -206,11 +181,37 @@ static int add_source(struct resolver *r, struct source *s, int fd, void (*ready
 	return loop_add(&r->loop, s, EPOLLIN);
 }
 
+/* What concerns users' directories. */
+static int init_users(struct resolver *r)
+{
+	int e = watch_init(&r->users_watch);
+
+	if (e == 0)
+		e = add_source(r, &r->users_inotify, r->users_watch.fd, on_users_inotify);
+	r->users_ctx = r->ctx;
+	r->users_ctx.watch = &r->users_watch;
+	r->users_ctx.later = &r->users_later;
+	/* Before the first look at what it says: what changes after that is told. */
+	r->mountinfo = (struct source){.fd = openat(r->ctx.proc, "self/mountinfo", O_RDONLY | O_CLOEXEC),
+				       .ready = on_mountinfo};
+	if (e == 0 && r->mountinfo.fd < 0)
+		e = -errno;
+	if (e == 0)
+		e = loop_add(&r->loop, &r->mountinfo, EPOLLPRI);
+	return e == 0 ? mounts_read(&r->mounts, r->ctx.proc) : e;
+}
+
 int resolver_init(struct resolver *r, int monitor_fd)
 {
 	int e;
 
-	*r = (struct resolver){.deadline.expired = on_deadline, .rest.expired = on_rested};
+	*r = (struct resolver){
+		.deadline.expired = on_deadline,
+		.rest.expired = on_rested,
+		.users_later.expired = on_users_later,
+		.users_rescan_due.expired = on_users_rescan_due,
+		.mounts_due.expired = on_mounts_due,
+	};
 	frontend_init(r);
 	e = loop_init(&r->loop);
 	if (e == 0)
@@ -234,6 +235,8 @@ int resolver_init(struct resolver *r, int monitor_fd)
 		e = -errno;
 	if (e == 0)
 		e = add_source(r, &r->inotify, r->watch.fd, on_inotify);
+	if (e == 0)
+		e = init_users(r);
 	if (e == 0)
 		e = add_source(r, &r->ends, r->table.ends_fd, on_ends);
 	if (e == 0)
@@ -266,17 +269,13 @@ int resolver_run(struct resolver *r)
 void resolver_fini(struct resolver *r)
 {
 	frontend_lose(r);
-	for (unsigned i = 0; i < r->nroots; i++) {
-		struct root *root = &r->roots[i];
-
-		if (root->open)
-			root->dir.engine->close(&root->dir);
-		chain_close(&root->chain);
-		close_fd(&root->dir.fd);
-	}
+	roots_fini(r);
 	lxc_asker_fini(&r->asker);
 	table_fini(&r->table);
 	watch_fini(&r->watch);
+	watch_fini(&r->users_watch);
+	mounts_clear(&r->mounts);
+	close_fd(&r->mountinfo.fd);
 	ipc_drop(&r->in);
 	close_fd(&r->ctx.proc);
 	loop_fini(&r->loop);

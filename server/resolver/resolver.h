@@ -12,8 +12,10 @@
 #include "../common/ipc.h"
 #include "engine.h"
 #include "lxc_ask.h"
+#include "mounts.h"
+#include "walk.h"
 
-#define RESOLVER_ROOTS_MAX 64
+#define RESOLVER_ROOTS_MAX 4096
 #define RESOLVER_SYNCS_MAX 256 /* in flight; the frontend has one */
 #define EX_ROOTS 75 /* the engines' directories are not those of the start: start me again */
 #define EX_PROTOCOL 76
@@ -24,18 +26,30 @@ struct root {
 	struct chain chain;
 	struct resolver *resolver;
 	bool open;
+	/* Of a user: */
+	struct walk walk; /* how to go there */
+	int fd; /* O_PATH, from before the lock-in; -1: there was none */
+	uint64_t mounts; /* what is mounted on the way, as of the last look */
+	bool left; /* it has changed: the next resolver may read what is there now */
 };
 
 struct resolver {
 	struct loop loop;
 	struct watcher watch;
+	struct watcher
+		users_watch; /* a user who floods it makes the users' directories be looked at again, not the system's */
 	struct table table;
 	struct table_sink sink;
 	struct lxc_asker asker;
-	struct engine_ctx ctx;
-	struct root roots[RESOLVER_ROOTS_MAX];
+	struct engine_ctx ctx, users_ctx;
+	struct root **roots;
 	unsigned nroots;
-	struct source inotify, ends, monitor, frontend;
+	struct owner **owners;
+	unsigned nowners;
+	struct mounts mounts;
+	struct timer mounts_due, users_later, users_rescan_due;
+	uint64_t users_rescanned_ms;
+	struct source inotify, users_inotify, mountinfo, ends, monitor, frontend;
 	struct ipc_in in;
 
 	struct timer rest; /* runs: no changes are read unless somebody asks */
@@ -53,8 +67,9 @@ struct resolver {
 /* Before the lock-in: everything that takes calls which are forbidden later. The monitor's channel is @monitor_fd.
  * 0 or -errno. */
 int resolver_init(struct resolver *r, int monitor_fd);
-/* "podman=/var/lib/containers/storage". False: no such engine, not absolute, or too many. */
-bool resolver_add_root(struct resolver *r, const char *argument);
+/* An argument: "podman=/var/lib/containers/storage"; or a user, as "@" and what owner_parse() takes, and after it his directories,
+ * "podman@1000=/home/alice/.local/share/containers/storage". False: no such engine or user, not absolute, or too many. */
+bool resolver_add(struct resolver *r, const char *argument);
 /* After the lock-in: opens the directories that there were before it. */
 void resolver_open(struct resolver *r);
 /* Until something ends it; the exit status. */
@@ -70,6 +85,19 @@ void resolver_rest(struct resolver *r, uint64_t took_ms);
 void resolver_stop(struct resolver *r, int status);
 void resolver_fini(struct resolver *r);
 
+/* roots.c. What changed in the roots, in the parts of one round. */
+void roots_settle(struct resolver *r);
+void roots_rescan(struct resolver *r, bool users);
+void roots_fini(struct resolver *r);
+/* What Landlock is to let us read of @root; @buffer is for the case that it is a descriptor. NULL: nothing. */
+const char *root_readable(const struct root *root, char buffer[32]);
+/* The monitor's answer: whether to start again for the user @uid. */
+bool roots_answered(struct resolver *r, uint32_t uid, bool now);
+/* May no answer be given yet, because a user's directory has just appeared, and the monitor has not said what of it? */
+bool roots_asking(const struct resolver *r);
+/* Mounts have changed. */
+void roots_remounted(struct resolver *r);
+
 /* frontend_link.c. Sends block: the frontend reads always. When it is gone the next one gets everything anew. */
 void frontend_init(struct resolver *r);
 int frontend_connect(struct resolver *r, int fd); /* takes @fd */
@@ -78,6 +106,7 @@ void frontend_tell_end(struct resolver *r);
 void frontend_tell_synced(struct resolver *r, uint64_t token);
 
 /* monitor_link.c */
+void monitor_tell_moved(struct resolver *r, uint32_t uid);
 void monitor_ready(struct source *s, uint32_t events);
 void monitor_ask(struct lxc_asker *k, const struct ipc_lxc_ask *m);
 

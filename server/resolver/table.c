@@ -15,6 +15,7 @@ struct group {
 	struct entry *entries;
 	struct group *next_dirty;
 	bool dirty;
+	uint32_t user; /* whose engines say so; 0: the system's */
 	char id[];
 };
 
@@ -26,12 +27,18 @@ int table_init(struct table *t, struct table_sink *sink)
 
 /* --- Entries ----------------------------------------------------------------------------------------------------- */
 
-static struct group *find_group(const struct table *t, const char *id)
+/* What a user writes down about an id says nothing of the container that others have under the same. */
+static uint32_t user_of(const struct scope *s)
+{
+	return s->user ? s->owner : 0;
+}
+
+static struct group *find_group(const struct table *t, uint32_t user, const char *id)
 {
 	for (struct map_node *n = map_find(&t->groups, map_hash_text(id)); n; n = map_find_next(n)) {
 		struct group *g = container_of(n, struct group, node);
 
-		if (strcmp(g->id, id) == 0)
+		if (g->user == user && strcmp(g->id, id) == 0)
 			return g;
 	}
 	return NULL;
@@ -54,12 +61,13 @@ static void changed(struct table *t, struct entry *e)
 
 void table_add(struct table *t, struct entry *e, const struct scope *scope, const char *id)
 {
-	struct group *g = find_group(t, id);
+	struct group *g = find_group(t, user_of(scope), id);
 	size_t size = strlen(id) + 1;
 	struct entry **at;
 
 	if (!g) {
 		g = mem_new(sizeof(*g) + size);
+		g->user = user_of(scope);
 		memcpy(g->id, id, size);
 		map_insert(&t->groups, &g->node, map_hash_text(id));
 	}

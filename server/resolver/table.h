@@ -2,7 +2,7 @@
 /*
  * What the engines' directories say, merged to one record a container. Runs in: resolver.
  *
- * An entry is what one place says of one id. Entries of one id form a group: where a name-level engine (podman, docker) lists the id,
+ * An entry is what one place says of one id. Entries of one id, of the system's engines or of one user's, form a group: where a name-level engine (podman, docker) lists the id,
  * the run-level ones (crun, runc) only lend it their init process; what nobody lists is reported by its run-level engine. Changes
  * are gathered until table_flush(), which tells the differences.
  */

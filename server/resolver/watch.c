@@ -10,6 +10,7 @@
 #include "mem.h"
 
 #define EVENT_BUFFER (64 * 1024)
+#define DRAIN_READS 128 /* more than the kernel keeps: 16384 events of at most 272 bytes, unless its limit was raised */
 
 struct watch {
 	struct map_node node;
@@ -142,7 +143,8 @@ int watch_drain(struct watcher *w)
 {
 	static char buf[EVENT_BUFFER] __attribute__((aligned(__alignof__(struct inotify_event))));
 
-	for (;;) {
+	/* Who makes events faster than they are read must not keep us here. */
+	for (int i = 0; i < DRAIN_READS; i++) {
 		ssize_t n = read(w->fd, buf, sizeof(buf));
 
 		if (n < 0 && errno == EINTR)
@@ -156,6 +158,7 @@ int watch_drain(struct watcher *w)
 			at += (ssize_t)(sizeof(*e) + e->len);
 		}
 	}
+	return 0;
 }
 
 void watch_fini(struct watcher *w)

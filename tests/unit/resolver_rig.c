@@ -53,6 +53,7 @@ static void sink_put(struct table_sink *s, const struct container_record *m, int
 	*r = (struct rig_record){.rid = m->rid, .state = m->state, .pid = m->pid, .owner = m->owner};
 	assert_true(str_copy(r->engine, sizeof(r->engine), m->engine));
 	assert_true(str_copy(r->id, sizeof(r->id), m->id));
+	assert_true(str_copy(r->user, sizeof(r->user), m->user));
 	assert_true(str_copy(r->name, sizeof(r->name), m->name));
 	assert_true(str_copy(r->cgroup, sizeof(r->cgroup), m->cgroup));
 	r->had_pidfd = pidfd >= 0;
@@ -171,6 +172,11 @@ struct engine_dir *rig_engine(struct rig *g, const char *engine, const char *nam
 	*d = (struct engine_dir){.engine = engine_find(engine), .ctx = &g->ctx, .path = path, .owner = 77};
 	assert_non_null(d->engine);
 	d->index = g->ndirs;
+	if (g->user) {
+		d->user = g->user;
+		d->owner = g->user->uid;
+		assert_int_equal(chown(path, d->owner, d->owner), 0);
+	}
 	d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(d->fd >= 0);
 	assert_int_equal(d->engine->open(d), 0);

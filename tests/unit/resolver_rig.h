@@ -23,6 +23,7 @@
 struct rig_record {
 	uint64_t rid;
 	uint32_t state, pid, owner;
+	char user[ROOT_USER_MAX + 1];
 	char engine[32], id[ROOT_ID_MAX + 1], name[ROOT_NAME_MAX + 1], cgroup[ROOT_CGROUP_MAX + 1];
 	bool had_pidfd;
 	bool exited;
@@ -40,6 +41,7 @@ struct rig {
 	struct engine_dir dirs[RIG_DIRS];
 	char paths[RIG_DIRS][160];
 	unsigned ndirs;
+	struct owner *user; /* whose the engines are that are opened from now on; NULL: the system's */
 	struct rig_record *records;
 	size_t nrecords;
 	unsigned puts, removes; /* since the last rig_round() began */

@@ -130,6 +130,34 @@ static void every_key_is_taken(void **state)
 	config_free(c);
 }
 
+static void users_of_rootless_engines_are_all_none_or_these(void **state)
+{
+	static const struct {
+		const char *text;
+		bool named;
+		int uids;
+	} t[] = {
+		{"", false, 0},
+		{"[rootless]\n", false, 0},
+		{"[rootless]\nusers = all\n", false, 0},
+		{"[rootless]\nusers = none\n", true, 0},
+		{"[rootless]\nusers =\n", true, 0},
+		{"[rootless]\nusers = nobody 4711 \n", true, 2},
+	};
+	struct config *c;
+
+	(void)state;
+	NEEDS_TREE();
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		assert_int_equal(load(t[i].text, &c), 0);
+		assert_int_equal(c->rootless_named, t[i].named);
+		assert_int_equal(c->nrootless_uids, t[i].uids);
+		if (t[i].named && t[i].uids == 0)
+			assert_int_equal(c->nrootless, 0);
+		config_free(c);
+	}
+}
+
 /* --- What is wrong ----------------------------------------------------------------------------------------------- */
 
 static const struct mistake {
@@ -141,6 +169,9 @@ static const struct mistake {
 	{1, "no section [engine]", "[engine]\n"},
 	{1, "no section [role]", "[role]\n"},
 	{1, "no engine \"rkt\"", "[engine rkt]\n"},
+	{2, "no user \"no-such-user\"", "[rootless]\nusers = 1000 no-such-user\n"},
+	{2, "no user \"all\"", "[rootless]\nusers = all 1000\n"},
+	{3, "stands twice", "[rootless]\nusers = 1000\nusers = none\n"},
 	{1, "a role needs a name", "[role a b]\nusers = 1\nmay = all\n"},
 	{1, "not a section", "[broker\n"},
 	{1, "not a section", "[broker] x\n"},
@@ -427,6 +458,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_file_is_the_defaults),
 		cmocka_unit_test(every_key_is_taken),
+		cmocka_unit_test(users_of_rootless_engines_are_all_none_or_these),
 		cmocka_unit_test(every_mistake_has_its_line_and_a_remedy),
 		cmocka_unit_test(long_lines_and_nuls_are_refused),
 		cmocka_unit_test(all_problems_are_told_at_once),

@@ -143,6 +143,7 @@ static void bodies_round_trip_and_are_exact(void **state)
 	ROUND_TRIP(joined, ipc_joined, 9, 2, {{0, STR("host")}, {ESRCH, STR("")}});
 	ROUND_TRIP(lxc_ask, ipc_lxc_ask, 9, 0, IPC_LXC_STATE, STR("web"));
 	ROUND_TRIP(lxc_socket, ipc_lxc_socket, 9, ECONNREFUSED);
+	ROUND_TRIP(moved, ipc_moved, 1000, 1);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

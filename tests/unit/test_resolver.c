@@ -44,7 +44,7 @@ static int setup_roots(void **state, unsigned n)
 	(void)snprintf(arguments[2], sizeof(arguments[2]), "podman=%s/not/yet", rig.tmp);
 	strcpy(root_argument, arguments[0]);
 	for (unsigned i = 0; i < n; i++)
-		assert_true(resolver_add_root(r, arguments[i]));
+		assert_true(resolver_add(r, arguments[i]));
 	resolver_open(r);
 	return 0;
 }
@@ -78,13 +78,12 @@ static void arguments_are_checked(void **state)
 	struct resolver *r = *state;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_false(resolver_add_root(r, bad[i]));
+		assert_false(resolver_add(r, bad[i]));
 	while (r->nroots < RESOLVER_ROOTS_MAX)
-		assert_true(resolver_add_root(r, "lxc=/nowhere"));
-	assert_false(resolver_add_root(r, "lxc=/nowhere"));
+		assert_true(resolver_add(r, "lxc=/nowhere"));
+	assert_false(resolver_add(r, "lxc=/nowhere"));
 	for (unsigned i = 0; i < RESOLVER_ROOTS_MAX; i++)
-		assert_int_equal(r->roots[i].dir.index, i); /* what the monitor takes for the number of an lxcpath */
-	r->nroots = 3;
+		assert_int_equal(r->roots[i]->dir.index, i); /* what the monitor takes for the number of an lxcpath */
 }
 
 static void the_index_is_told_whole_and_then_its_changes(void **state)
@@ -358,11 +357,8 @@ static void a_root_that_changed_too_early_is_noticed_too(void **state)
 {
 	struct resolver *r = *state;
 
-	r->roots[0].dir.engine->close(&r->roots[0].dir);
-	chain_close(&r->roots[0].chain);
-	close_fd(&r->roots[0].dir.fd);
-	r->nroots = 0;
-	assert_true(resolver_add_root(r, root_argument));
+	roots_fini(r);
+	assert_true(resolver_add(r, root_argument));
 	rig_mkdir(&rig, "new");
 	assert_int_equal(rename(rig_path(&rig, "new"), rig_path(&rig, "crun")), 0);
 	resolver_open(r);

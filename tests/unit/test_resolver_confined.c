@@ -33,6 +33,7 @@
 #include "sub.h"
 
 #define UID 64102
+#define USER 61001
 #define NEEDS_ROOT SKIP_IF(geteuid() != 0, "needs root")
 
 static int binary = -1;
@@ -41,20 +42,25 @@ static int binary = -1;
 
 struct service {
 	pid_t pid;
-	char arguments[2][128];
+	char arguments[4][128];
 };
 
 static void become_resolver(int channel, const struct service *s)
 {
 	struct privilege p = {.uid = UID, .gid = UID, .caps = resolver_sandbox.caps, .no_new_privs = true};
-	char a0[128], a1[128];
-	char *const argv[] = {
-		(char[]){"rootbroker-resolver"}, (char[]){"--log-level"}, (char[]){"error"}, a0, a1, NULL};
+	char a[4][128];
+	char *const argv[] = {(char[]){"rootbroker-resolver"},
+			      (char[]){"--log-level"},
+			      (char[]){"error"},
+			      a[0],
+			      a[1],
+			      a[2],
+			      a[3],
+			      NULL};
 	char *const envp[] = {NULL};
 	const char *step = "?";
 
-	strcpy(a0, s->arguments[0]);
-	strcpy(a1, s->arguments[1]);
+	memcpy(a, s->arguments, sizeof(a));
 	if (dup2(channel, 3) < 0)
 		_exit(92);
 	if (privilege_drop(&p, &step) < 0)
@@ -79,6 +85,11 @@ static int setup_service(void **state)
 	rig_mkdir(&rig, "crun");
 	(void)snprintf(s->arguments[0], sizeof(s->arguments[0]), "crun=%s/crun", rig.tmp);
 	(void)snprintf(s->arguments[1], sizeof(s->arguments[1]), "runc=%s/not/yet", rig.tmp);
+	rig_mkdir(&rig, "users");
+	assert_int_equal(chown(rig_path(&rig, "users"), USER, USER), 0);
+	assert_int_equal(symlink(rig.tmp, rig_path(&rig, "link")), 0);
+	(void)snprintf(s->arguments[2], sizeof(s->arguments[2]), "@%d:alice:", USER);
+	(void)snprintf(s->arguments[3], sizeof(s->arguments[3]), "crun@%d=%s/link/users", USER, rig.tmp);
 	assert_int_equal(chan_pair(fds), 0);
 	s->pid = fork();
 	if (s->pid == 0)
@@ -135,6 +146,32 @@ static void confined_it_sees_what_there_is(void **state)
 	rig_rmtree(&rig, "crun/one");
 	ends_sync_index();
 	assert_int_equal(ends_lookup("crun", "one")->rid, 0);
+}
+
+/* Through root's link, which is followed before and after the lock-in. */
+static void confined_it_reads_a_users_files(void **state)
+{
+	static const char *const names[] = {"hers", "hers/status"};
+	struct rig_child c;
+	json_t *root;
+
+	(void)state;
+	NEEDS_ROOT;
+	child_start(&c);
+	root = crun_status("debian12-v1/crun-status.json", &c, NULL);
+	rig_mkdir(&rig, "hers");
+	rig_put_json(&rig, "hers/status", root);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(chown(rig_path(&rig, names[i]), USER, USER), 0);
+	assert_int_equal(rename(rig_path(&rig, "hers"), rig_path(&rig, "users/hers")), 0);
+	ends_sync_index();
+	assert_int_equal(ends_lookup("crun", "hers")->owner, USER);
+	assert_int_equal(ends_lookup("crun", "hers")->state, ROOT_CONTAINER_STOPPED); /* root's process is not hers */
+	rig_rmtree(&rig, "users/hers");
+	ends_sync_index();
+	assert_int_equal(ends_lookup("crun", "hers")->rid, 0);
+	json_decref(root);
+	child_end(&c);
 }
 
 static void confined_it_copes_with_a_big_file(void **state)
@@ -385,6 +422,7 @@ static int find_binary(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		S(confined_it_sees_what_there_is),          S(confined_it_reads_a_users_files),
 		S(confined_it_sees_what_there_is),          S(confined_it_copes_with_a_big_file),
 		S(confined_it_ends_as_it_should),           S(confined_it_ends_with_the_monitor),
 		S(its_privileges_are_what_the_design_says), cmocka_unit_test(what_is_forbidden_kills),
