@@ -35,6 +35,8 @@ joiner_uid = 64103
 frontend = rootbroker-frontend
 resolver = rootbroker-resolver
 joiner = rootbroker-joiner
+[rootless]
+users = ${ROOTLESS_USERS:-none}
 [engine podman]
 directories = /var/lib/containers/storage
 [engine docker]

@@ -70,7 +70,7 @@ runc_down() { runc delete -f "$1"; }
 # --- podman ------------------------------------------------------------------------------------------------------
 
 # The machines of automatic tests lack what podman wants by default: CAP_SYS_RESOURCE, systemd, a pids controller.
-podman_with() { # podman_with RUNTIME ARG...
+podman_conf() { # podman_conf RUNTIME: the path of its configuration
 	local conf=$LAB_DIR/containers-$1.conf
 	[ -e "$conf" ] || cat >"$conf" <<END
 [containers]
@@ -81,6 +81,12 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "$1"
 END
+	echo "$conf"
+}
+
+podman_with() { # podman_with RUNTIME ARG...
+	local conf
+	conf=$(podman_conf "$1")
 	shift
 	CONTAINERS_CONF=$conf podman "$@"
 }
@@ -102,6 +108,63 @@ podman_down() { podman_with "$1" rm -f -t 0 "$2" >/dev/null; }
 podman_rename() { podman_with "$1" rename "$2" "$3"; }
 podman_restart() { podman_with "$1" restart -t 0 "$2" >/dev/null; }
 podman_stop() { podman_with "$1" stop -t 0 "$2" >/dev/null; }
+
+# --- podman of users ---------------------------------------------------------------------------------------------
+
+# From now on /etc is the lab's own, with users that the machine does not have.
+private_etc() {
+	[ ! -e "$LAB_DIR/etc-own" ] || return 0
+	mkdir "$LAB_DIR/etc-own"
+	cp -a /etc/. "$LAB_DIR/etc-own/"
+	mount --bind "$LAB_DIR/etc-own" /etc
+	# Nobody of the machine's: who is there besides is a matter of the test.
+	echo "# the lab's" | tee /etc/subuid >/etc/subgid
+	chmod 644 /etc/subuid /etc/subgid
+}
+
+user_home() { echo "$LAB_DIR/home/$1"; }
+user_uid() { awk -F: -v name="$1" '$1 == name { print $3 }' /etc/passwd; }
+
+lab_user() { # lab_user NAME UID [FIRST-SUBORDINATE-UID]: with a home; without a runtime directory, which log_in makes
+	private_etc
+	echo "$1:x:$2:$2::$(user_home "$1"):/bin/sh" >>/etc/passwd
+	echo "$1:x:$2:" >>/etc/group
+	[ -z "${3:-}" ] || echo "$1:$3:65536" | tee -a /etc/subuid >>/etc/subgid
+	mkdir -p "$LAB_DIR/home"
+	install -d -m 700 -o "$2" -g "$2" "$(user_home "$1")"
+}
+
+log_in() { # log_in NAME: as logind does it, a file system of his own
+	local uid
+	uid=$(user_uid "$1")
+	mkdir -p "/run/user/$uid"
+	mount -t tmpfs -o "mode=700,uid=$uid,gid=$uid,nosuid,nodev" tmpfs "/run/user/$uid"
+}
+
+as_user() { # as_user NAME CMD...
+	local uid runtime=()
+	uid=$(user_uid "$1")
+	[ ! -d "/run/user/$uid" ] || runtime=("XDG_RUNTIME_DIR=/run/user/$uid")
+	(
+		cd /
+		exec setpriv --reuid="$uid" --regid="$uid" --clear-groups env -i "HOME=$(user_home "$1")" "USER=$1" \
+			PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin "${runtime[@]}" "${@:2}"
+	)
+}
+
+user_podman() { # user_podman NAME ARG...
+	as_user "$1" env "CONTAINERS_CONF=$(podman_conf crun)" podman --log-level error "${@:2}"
+}
+
+user_podman_up() { # user_podman_up USER NAME [HOSTNAME] [RUN-ARG...]
+	local user=$1 name=$2 hostname=${3:-$2-host}
+	shift $(($# < 3 ? $# : 3))
+	if ! user_podman "$user" image exists localhost/busybox; then
+		make_rootfs "$LAB_DIR/rootfs"
+		tar -C "$LAB_DIR/rootfs" --numeric-owner -c . | user_podman "$user" import -q - localhost/busybox >/dev/null
+	fi
+	user_podman "$user" run -d --name "$name" --network none --hostname "$hostname" "$@" localhost/busybox /bin/sleep 100000
+}
 
 # --- docker ------------------------------------------------------------------------------------------------------
 
@@ -244,11 +307,12 @@ lxc_down() {
 
 # --- What the engine and the kernel say --------------------------------------------------------------------------
 
-engine_pid() { # engine_pid crun|runc|podman|docker|containerd|lxc|lxd|nspawn|libvirt-lxc NAME
+engine_pid() { # engine_pid crun|runc|podman|podman@USER|docker|containerd|lxc|lxd|nspawn|libvirt-lxc NAME
 	case $1 in
 	docker) docker inspect -f '{{.State.Pid}}' "$2" ;;
 	containerd) ctr -n "${2%%/*}" task ls | awk -v id="${2#*/}" '$1 == id { print $2 }' ;;
 	crun | runc) "$1" state "$2" | sed -n 's/^ *"pid" *: *\([0-9]*\),*$/\1/p' ;;
+	podman@*) user_podman "${1#podman@}" inspect -f '{{.State.Pid}}' "$2" ;;
 	podman) podman_with crun inspect -f '{{.State.Pid}}' "$2" ;;
 	lxc) lxc-info -n "$2" -pH ;;
 	lxd) lxd_pid "$2" ;;
