@@ -168,6 +168,14 @@ void table_set_stopped(struct table *t, struct entry *e)
 	changed(t, e);
 }
 
+void table_set_state(struct table *t, struct entry *e, uint32_t state)
+{
+	if (e->state == state)
+		return;
+	e->state = state;
+	changed(t, e);
+}
+
 void table_set_exit(struct table *t, struct entry *e, uint32_t wait_status)
 {
 	if (e->exited && e->exit == wait_status)
@@ -280,6 +288,12 @@ static void tell_changes(struct table *t, struct group *g, bool everything)
 		    e->sent_run_version != (r ? r->version : 0))
 			tell(t, e, run);
 	}
+}
+
+void table_tell(struct table *t, struct entry *e)
+{
+	if (e->rid && e->sent_version != e->version)
+		tell(t, e, NULL);
 }
 
 void table_flush(struct table *t)

@@ -83,11 +83,16 @@ void table_set_paused(struct table *t, struct entry *e, pid_t pid);
 /* The live init process. Takes what is in @init. */
 void table_set_running(struct table *t, struct entry *e, uint32_t state, struct init *init);
 void table_set_stopped(struct table *t, struct entry *e);
+/* Another word for what it does, with the init that it has, or still without one. */
+void table_set_state(struct table *t, struct entry *e, uint32_t state);
 /* How its last init ended. Forgotten when another one runs. */
 void table_set_exit(struct table *t, struct entry *e, uint32_t wait_status);
 
 /* Notices the inits that have ended up to now. */
 void table_drain_ends(struct table *t);
+/* Tells now what changed of @e, of the own level, so that what is about to change does not hide it. What was never told of waits for
+ * the flush: it may have to come after something that goes. */
+void table_tell(struct table *t, struct entry *e);
 /* Tells what changed since the last time. */
 void table_flush(struct table *t);
 /* Tells everything, as to somebody who knows nothing. */
