@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "../../proto/proto.h"
+#include "lxc_fifo.h"
 #include "lxc_gate.h"
 #include "monitor.h"
 #include "reply.h"
@@ -18,6 +19,7 @@ union request {
 	struct ipc_cancel cancel;
 	struct ipc_program_list program_list;
 	struct ipc_lxc_ask lxc_ask;
+	struct ipc_lxc_fifo lxc_fifo;
 };
 
 static int read_start(struct wire_rd *r, union request *q)
@@ -53,6 +55,11 @@ static int read_program_list(struct wire_rd *r, union request *q)
 static int read_lxc_ask(struct wire_rd *r, union request *q)
 {
 	return get_ipc_lxc_ask(r, &q->lxc_ask);
+}
+
+static int read_lxc_fifo(struct wire_rd *r, union request *q)
+{
+	return get_ipc_lxc_fifo(r, &q->lxc_fifo);
 }
 
 static int op_start(struct monitor *m, const struct session *s, uint32_t serial, const union request *q)
@@ -105,6 +112,13 @@ static int op_lxc_ask(struct monitor *m, const struct session *s, uint32_t seria
 	return lxc_gate_ask(m, &q->lxc_ask);
 }
 
+static int op_lxc_fifo(struct monitor *m, const struct session *s, uint32_t serial, const union request *q)
+{
+	(void)s;
+	(void)serial;
+	return lxc_fifo_ask(m, &q->lxc_fifo);
+}
+
 /* All of it. What is not here is forbidden; so is a session's request in another state, for a session is named only by a frontend
  * that it was handed to. */
 static const struct op {
@@ -122,6 +136,7 @@ static const struct op {
 	{CONFINED_FRONTEND, IPC_CANCEL, SESSION_HANDED, RIGHT_PROGRAMS, read_cancel, op_cancel},
 	{CONFINED_FRONTEND, IPC_PROGRAM_LIST_REQ, SESSION_HANDED, RIGHT_PROGRAMS, read_program_list, op_program_list},
 	{CONFINED_RESOLVER, IPC_LXC_ASK, 0, 0, read_lxc_ask, op_lxc_ask},
+	{CONFINED_RESOLVER, IPC_LXC_FIFO, 0, 0, read_lxc_fifo, op_lxc_fifo},
 };
 
 static const struct op *find_op(enum confined_kind from, uint16_t type)

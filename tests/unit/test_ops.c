@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../../server/monitor/lxc_fifo.h"
 #include "../../server/monitor/lxc_gate.h"
 #include "../../server/monitor/ops.h"
 #include "../../server/monitor/reply.h"
@@ -29,6 +30,14 @@ static int lxc_asks;
 static int lxc_result;
 
 int lxc_gate_ask(struct monitor *m, const struct ipc_lxc_ask *q)
+{
+	(void)m;
+	(void)q;
+	lxc_asks++;
+	return lxc_result;
+}
+
+int lxc_fifo_ask(struct monitor *m, const struct ipc_lxc_fifo *q)
 {
 	(void)m;
 	(void)q;
@@ -91,6 +100,9 @@ static void put_body(struct wire_wr *w, uint16_t type, uint64_t number)
 	case IPC_LXC_ASK:
 		(void)put_ipc_lxc_ask(w, &(struct ipc_lxc_ask){1, 0, IPC_LXC_STATE, STR("web")});
 		break;
+	case IPC_LXC_FIFO:
+		(void)put_ipc_lxc_fifo(w, &(struct ipc_lxc_fifo){0});
+		break;
 	case IPC_READY:
 	case IPC_INDEX_BEGIN:
 		break;
@@ -136,7 +148,7 @@ static const struct allowed {
 	{CONFINED_FRONTEND, IPC_START, "start"},   {CONFINED_FRONTEND, IPC_WAIT, "wait"},
 	{CONFINED_FRONTEND, IPC_ACK, "ack"},       {CONFINED_FRONTEND, IPC_TERMINATE, "terminate"},
 	{CONFINED_FRONTEND, IPC_CANCEL, "cancel"}, {CONFINED_FRONTEND, IPC_PROGRAM_LIST_REQ, "list"},
-	{CONFINED_RESOLVER, IPC_LXC_ASK, NULL},
+	{CONFINED_RESOLVER, IPC_LXC_ASK, NULL},    {CONFINED_RESOLVER, IPC_LXC_FIFO, NULL},
 };
 #define ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
 
@@ -289,6 +301,7 @@ static void what_the_gate_refuses_is_nonsense(void **state)
 	(void)state;
 	lxc_result = -EBADMSG;
 	assert_int_equal(ask(CONFINED_RESOLVER, IPC_LXC_ASK, KNOWN), -EBADMSG);
+	assert_int_equal(ask(CONFINED_RESOLVER, IPC_LXC_FIFO, KNOWN), -EBADMSG);
 }
 
 /* --- Answers ----------------------------------------------------------------------------------------------------- */
