@@ -58,6 +58,9 @@ struct lxc_asker {
 	struct loop *loop;
 	/* Sends the question on to the monitor. */
 	void (*send)(struct lxc_asker *k, const struct ipc_lxc_ask *m);
+	/* The same for a fifo: lxc_fifo.h. */
+	void (*send_fifo)(struct lxc_asker *k, const struct ipc_lxc_fifo *m);
+	struct lxc_fifo *fifos;
 	struct map by_token;
 	struct lxc_ask *first, *last; /* not sent yet */
 	unsigned waited_for; /* sent, and not slow */

@@ -198,7 +198,7 @@ int resolver_init(struct resolver *r, int monitor_fd)
 	r->table.ended = on_init_ended;
 	/* Above all that an earlier resolver gave out: a listing that goes on under this one misses nothing. */
 	r->table.last_rid = loop_now_ms() << 20;
-	r->asker = (struct lxc_asker){.loop = &r->loop, .send = monitor_ask};
+	r->asker = (struct lxc_asker){.loop = &r->loop, .send = monitor_ask, .send_fifo = monitor_ask_fifo};
 	r->ctx = (struct engine_ctx){
 		.loop = &r->loop,
 		.watch = &r->watch,

@@ -72,5 +72,6 @@ void frontend_tell_synced(struct resolver *r, uint64_t token);
 /* monitor_link.c */
 void monitor_ready(struct source *s, uint32_t events);
 void monitor_ask(struct lxc_asker *k, const struct ipc_lxc_ask *m);
+void monitor_ask_fifo(struct lxc_asker *k, const struct ipc_lxc_fifo *m);
 
 #endif

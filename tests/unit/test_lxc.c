@@ -214,11 +214,7 @@ static void a_hint_before_its_time_is_followed_by_more_questions_but_not_for_eve
 
 static void frozen_is_paused(void **state)
 {
-	struct {
-		int32_t type;
-		char name[256];
-		int32_t value;
-	} message = {.value = LXC_FROZEN};
+	struct message message = {.value = LXC_FROZEN};
 	struct rig *g = *state;
 	struct rig_child c;
 	int watch;

@@ -98,7 +98,8 @@ static void only_below_directories_of_root(void **state)
 	for (const char *p = directory + strlen(run); p; p = strchr(p + 1, '/')) {
 		const char *stop = strchr(p + 1, '/');
 
-		(void)snprintf(part, sizeof(part), "%.*s", (int)(stop ? stop - directory : (long)strlen(directory)), directory);
+		(void)snprintf(part, sizeof(part), "%.*s", (int)(stop ? stop - directory : (long)strlen(directory)),
+			       directory);
 		assert_int_equal(chmod(part, 0775), 0);
 		assert_int_equal(lxc_fifo_open(run, lxcpath), -EPERM);
 		assert_int_equal(chmod(part, 0755), 0);
