@@ -15,14 +15,10 @@
 
 /* What clients are told. */
 static const uint32_t shown[LXC_STATES] = {
-	[LXC_STOPPED] = ROOT_CONTAINER_STOPPED,
-	[LXC_STARTING] = ROOT_CONTAINER_STARTING,
-	[LXC_RUNNING] = ROOT_CONTAINER_RUNNING,
-	[LXC_STOPPING] = ROOT_CONTAINER_STOPPING,
-	[LXC_ABORTING] = ROOT_CONTAINER_ABORTING,
-	[LXC_FREEZING] = ROOT_CONTAINER_FREEZING,
-	[LXC_FROZEN] = ROOT_CONTAINER_PAUSED,
-	[LXC_THAWED] = ROOT_CONTAINER_THAWED,
+	[LXC_STOPPED] = ROOT_CONTAINER_STOPPED,   [LXC_STARTING] = ROOT_CONTAINER_STARTING,
+	[LXC_RUNNING] = ROOT_CONTAINER_RUNNING,   [LXC_STOPPING] = ROOT_CONTAINER_STOPPING,
+	[LXC_ABORTING] = ROOT_CONTAINER_ABORTING, [LXC_FREEZING] = ROOT_CONTAINER_FREEZING,
+	[LXC_FROZEN] = ROOT_CONTAINER_PAUSED,     [LXC_THAWED] = ROOT_CONTAINER_THAWED,
 };
 
 static struct table *table_of(const struct lxc_container *c)
@@ -195,12 +191,26 @@ void lxc_container_ended(struct lxc_container *c)
 	lxc_container_hint(c, LXC_HINTED);
 }
 
+static void log_heard(const struct lxc_container *c, const struct lxc_message *m)
+{
+	/* As lxc-monitor(1) calls them. */
+	static const char *const words[LXC_STATES] = {"STOPPED",  "STARTING", "RUNNING", "STOPPING",
+						      "ABORTING", "FREEZING", "FROZEN",  "THAWED"};
+	const char *engine = c->member.of->scope.engine;
+
+	if (m->exited)
+		log_debug("%s %s: heard that its init ended: 0x%x", engine, c->member.id, m->status);
+	else
+		log_debug("%s %s: heard %s", engine, c->member.id, words[m->state]);
+}
+
 void lxc_container_heard(struct lxc_container *c, const struct lxc_message *m)
 {
 	struct entry *e = &c->member.entry;
 
 	if (!table_has(e))
 		return;
+	log_heard(c, m);
 	c->heard++;
 	/* LXC has reaped it before it says a word of its end. */
 	if (has_init(c) && !procfd_alive(e->init.pidfd)) {

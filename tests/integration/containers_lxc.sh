@@ -79,6 +79,86 @@ lxc_down "$n"
 told_error unknown "$n" "removed"
 lxc_down "$LAB_ID-before"
 
+# --- Every state, in order, and how it ended: as lxc-monitor prints it ----------------------------------------------
+
+# One life: start, freeze, thaw, an end of its own with status 7; then a start, and a kill.
+live() {
+	lxc_init_does "$1" 'while [ ! -e /go ]; do sleep 0.02; done; exit 7'
+	lxc_start "$1"
+	lxc-freeze -n "$1"
+	[ "${2:-}" != asking ] || is "$(ctl inspect "$1" | grep ^state)" "state: paused" "frozen shows as paused"
+	lxc-unfreeze -n "$1"
+	[ "${2:-}" != asking ] || is "$(ctl inspect "$1" | grep ^state)" "state: running" "and running when it is thawed"
+	: >"/var/lib/lxc/$1/rootfs/go"
+	lxc-wait -n "$1" -s STOPPED
+	[ "${2:-}" != asking ] || told_error stopped "$1" "it has ended by itself"
+	rm "/var/lib/lxc/$1/rootfs/go"
+	lxc_start "$1"
+	lxc_stop "$1"
+}
+
+# What the broker has heard of a container, as lxc-monitor(1) says it.
+heard() {
+	sed -n "s/.* lxc $1: heard that its init ended: 0x\\(.*\\)/ended \\1/p; s/.* lxc $1: heard \\([A-Z]*\\)\$/state \\1/p" "$BROKER_LOG" |
+		while read -r what word; do
+			case $what in
+			ended) echo "'$1' exited with status [$((0x$word >> 8 & 0xff))]" ;;
+			state) echo "'$1' changed state to [$word]" ;;
+			esac
+		done
+}
+
+lives() { # lives NAME NUMBER FILE: it has stopped so often
+	[ "$(grep -c "'$1' changed state to .STOPPED" "$3")" = "$2" ]
+}
+
+heard_lives() {
+	heard "$1" >"$LAB_DIR/heard"
+	lives "$1" "$2" "$LAB_DIR/heard"
+}
+
+lxc_make "$LAB_ID-seq"
+live "$LAB_ID-seq" asking
+wait_for 5 heard_lives "$LAB_ID-seq" 2
+lxc_make "$LAB_ID-own"
+lxc-monitor -n "$LAB_ID-own" >"$LAB_DIR/monitor" 2>&1 &
+lxc_monitor=$!
+wait_for 5 pgrep -x lxc-monitord
+live "$LAB_ID-own"
+wait_for 5 lives "$LAB_ID-own" 2 "$LAB_DIR/monitor"
+is "$(sed "s/$LAB_ID-own/$LAB_ID-seq/" "$LAB_DIR/monitor")" "$(cat "$LAB_DIR/heard")" \
+	"the broker has heard what lxc-monitor prints of the like: every state, in order"
+like "$(cat "$LAB_DIR/heard")" 'exited with status .7.' "the exit status, too"
+is "$(heard "$LAB_ID-own")" "" "while there is an lxc-monitord, the broker leaves the fifo to it"
+lxc_start "$LAB_ID-own"
+told lxc "$LAB_ID-own" "and asks the socket"
+lxc_stop "$LAB_ID-own"
+told_error stopped "$LAB_ID-own" "stopped meanwhile"
+kill $lxc_monitor
+wait $lxc_monitor 2>/dev/null || :
+pkill -x lxc-monitord
+wait_for 5 not pgrep -x lxc-monitord
+wait_for 5 test -p /run/lxc/var/lib/lxc/monitor-fifo
+live "$LAB_ID-own"
+wait_for 5 heard_lives "$LAB_ID-own" 2
+is "$(sed "s/$LAB_ID-own/$LAB_ID-seq/" "$LAB_DIR/heard")" "$(heard "$LAB_ID-seq")" "when it has ended, the broker hears everything again"
+is "$(stat -c '%U %a %F' /run/lxc/var/lib/lxc/monitor-fifo)" "root 600 fifo" "from the fifo that LXC would have made"
+
+# Whoever may write there is root; and yet nothing runs because it says so.
+lxc_message() { # lxc_message NAME STATE
+	printf '\0\0\0\0%s' "$1"
+	head -c $((256 - ${#1})) /dev/zero
+	printf "\\$(printf %03o "$2")\\0\\0\\0"
+}
+lxc_message "$LAB_ID-own" 2 >/run/lxc/var/lib/lxc/monitor-fifo
+echo garbage >/run/lxc/var/lib/lxc/monitor-fifo
+told_error stopped "$LAB_ID-own" "said to run, but there is no init"
+lxc_start "$LAB_ID-own"
+lxc_message "$LAB_ID-own" 0 >/run/lxc/var/lib/lxc/monitor-fifo
+told lxc "$LAB_ID-own" "said to have stopped, but there is one"
+lxc_down "$LAB_ID-own"
+lxc_down "$LAB_ID-seq"
+
 wrong=
 for i in {1..8}; do
 	lxc_up "$LAB_ID-c$i"

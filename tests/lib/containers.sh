@@ -222,6 +222,12 @@ lxc.init.cmd = /bin/sleep 100000
 END
 }
 
+# What its init does from now on: lines of a shell script.
+lxc_init_does() { # lxc_init_does NAME SCRIPT
+	echo "$2" >"/var/lib/lxc/$1/rootfs/init"
+	sed -i 's,^lxc.init.cmd = .*,lxc.init.cmd = /bin/sh /init,' "/var/lib/lxc/$1/config"
+}
+
 lxc_start() { # lxc_start NAME
 	lxc-start -n "$1" -d -o "$LAB_DIR/lxc-$1.log" -l WARN </dev/null >/dev/null 2>&1 || {
 		tail -20 "$LAB_DIR/lxc-$1.log"

@@ -291,8 +291,12 @@ static void an_old_answer_says_no_state(void **state)
 static void garbage_changes_nothing_and_everything_is_asked(void **state)
 {
 	static const struct message bad[] = {
-		{SAYS_STATE, "web", LXC_STATES}, {SAYS_STATE, "web", -1}, {1, "web", LXC_RUNNING},
-		{-1, "web", 0},			 {3, "web", 0},		  {SAYS_STATE, "", LXC_STOPPED},
+		{SAYS_STATE, "web", LXC_STATES},
+		{SAYS_STATE, "web", -1},
+		{1, "web", LXC_RUNNING},
+		{-1, "web", 0},
+		{3, "web", 0},
+		{SAYS_STATE, "", LXC_STOPPED},
 	};
 	struct rig *g = *state;
 	struct message m = {.type = SAYS_STATE, .value = LXC_STOPPING};
