@@ -119,14 +119,20 @@ static const char *number(const char *p, uint64_t *ret)
 	return p;
 }
 
+static ssize_t read_fdinfo(int proc, int fd, char *text, size_t size)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "self/fdinfo/%d", fd);
+	return proc_read_file(proc, path, text, size);
+}
+
 pid_t procfd_pid(int proc, int pidfd)
 {
-	char path[64], text[1024], *line;
+	char text[1024], *line;
 	uint64_t pid;
-	ssize_t r;
+	ssize_t r = read_fdinfo(proc, pidfd, text, sizeof(text));
 
-	(void)snprintf(path, sizeof(path), "self/fdinfo/%d", pidfd);
-	r = proc_read_file(proc, path, text, sizeof(text));
 	if (r < 0)
 		return (pid_t)r;
 	line = strstr(text, "\nPid:\t");
@@ -136,6 +142,23 @@ pid_t procfd_pid(int proc, int pidfd)
 	if (!number(line + strlen("\nPid:\t"), &pid) || pid == 0 || pid > INT32_MAX)
 		return -ESRCH;
 	return (pid_t)pid;
+}
+
+int procfd_outermost(int proc, int pidfd)
+{
+	char text[1024], *line;
+	ssize_t r = read_fdinfo(proc, pidfd, text, sizeof(text));
+	const char *end;
+	uint64_t pid;
+
+	if (r < 0)
+		return (int)r;
+	/* A number for each namespace that it is in, from that of @proc on; 0 if it is not in that one. */
+	line = strstr(text, "\nNSpid:\t");
+	if (!line || line[strlen("\nNSpid:\t")] == '-')
+		return -ESRCH;
+	end = number(line + strlen("\nNSpid:\t"), &pid);
+	return end && *end == '\n' && pid > 0 ? 0 : -EPERM;
 }
 
 int proc_read_stat(int proc, pid_t pid, struct proc_stat *ret)

@@ -21,6 +21,8 @@ bool procfd_alive(int pidfd);
 uint64_t procfd_inode(int pidfd);
 /* The number of the process behind @pidfd in the PID namespace of @proc; -ESRCH once it is reaped. */
 pid_t procfd_pid(int proc, int pidfd);
+/* It is in the PID namespace of @proc, and not in one below it: 0; -EPERM: it is elsewhere; -ESRCH once it is reaped. */
+int procfd_outermost(int proc, int pidfd);
 int procfd_signal(int pidfd, int signo);
 
 /*

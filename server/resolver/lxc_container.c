@@ -279,8 +279,8 @@ static void on_init(struct lxc_container *c, const struct lxc_answer *said)
 static void on_state(struct lxc_container *c, const struct lxc_answer *said)
 {
 	if (said->error == -EPERM)
-		log_warning("%s %s: its socket is somebody else's, who does not own %s", c->member.of->scope.engine,
-			    c->member.id, c->member.of->dir->path);
+		log_warning("%s %s: its socket is somebody else's, who does not own %s or is in a container",
+			    c->member.of->scope.engine, c->member.id, c->member.of->dir->path);
 	if (said->error || said->state == LXC_STOPPED || said->state == LXC_STARTING) {
 		not_running(c, said->error ? LXC_STOPPED : said->state);
 		return;

@@ -207,7 +207,7 @@ int resolver_init(struct resolver *r, int monitor_fd)
 		.run_lxc = "/run/lxc",
 		.cgroup_root = "/sys/fs/cgroup",
 	};
-	r->ctx.proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r->asker.proc = r->ctx.proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (e == 0 && r->ctx.proc < 0)
 		e = -errno;
 	if (e == 0)

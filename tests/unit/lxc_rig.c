@@ -20,6 +20,10 @@
 #include "../../server/common/cleanup.h"
 #include "../../server/common/procfd.h"
 
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#endif
+
 struct lxc_asked asks[ASKS_MAX];
 unsigned nasks, total, fifo_asks;
 
@@ -104,9 +108,11 @@ void lxc_refuse(struct rig *g, uint64_t token, int error)
 int lxc_connected(struct rig *g, uint64_t token)
 {
 	struct ipc_lxc_socket m = {.token = token};
-	int fds[2];
+	int fds[2], one = 1;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)), 0);
+	(void)setsockopt(fds[0], SOL_SOCKET, SO_PASSPIDFD, &one, sizeof(one)); /* Linux 6.5 */
 	assert_int_equal(lxc_asker_socket(&g->asker, &m, fds[0]), 0);
 	return fds[1];
 }

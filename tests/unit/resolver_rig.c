@@ -151,6 +151,7 @@ int rig_setup(void **state)
 		.run_lxc = "/nowhere",
 		.cgroup_root = "/nowhere",
 	};
+	g->asker.proc = g->ctx.proc;
 	return g->ctx.proc < 0;
 }
 
