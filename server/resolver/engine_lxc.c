@@ -6,7 +6,8 @@
  * - the cgroup lxc.monitor.NAME or lxc.payload.NAME is made: the socket listens by then, and answers when the container has started;
  * - the lock /run/lxc/lock/LXCPATH/.NAME is closed: every start, stop and freeze takes it before (a start with -d also after);
  * - its init ends: when it reboots, the socket stays, and answers when init is there again;
- * - a running container's monitor tells of the next change of state.
+ * - a running container's monitor tells of the next change of state;
+ * - in a lxcpath that is a user's, the config has been read.
  * A hint may come before what it hints at, so a few more questions follow it, further and further apart, and then no more.
  *
  * Where LXC's fifo can be read (lxc_fifo.h) it tells each change and how the init ended. The questions are asked all the same: a fifo to which
@@ -81,6 +82,8 @@ static void look(struct member *m, int dir)
 		table_add(t, &m->entry, &m->of->scope, m->id);
 		table_set_name(t, &m->entry, m->id);
 		lxc_container_hint(of_member(m), 0);
+	} else {
+		lxc_container_hint_calmly(of_member(m));
 	}
 }
 
@@ -92,6 +95,17 @@ static void rescanned(struct member *m)
 static const struct member_ops ops = {
 	.size = sizeof(struct lxc_container),
 	.mask = WATCH_NAMES,
+	.matters = matters,
+	.init = init,
+	.look = look,
+	.fini = fini,
+	.rescanned = rescanned,
+};
+
+/* A user's LXC has its locks and its cgroups where that user's environment says; but it reads the configuration before a start. */
+static const struct member_ops user_ops = {
+	.size = sizeof(struct lxc_container),
+	.mask = WATCH_NAMES | IN_CLOSE_NOWRITE,
 	.matters = matters,
 	.init = init,
 	.look = look,
@@ -241,7 +255,7 @@ static int lxc_open(struct engine_dir *d)
 	x->fifo.gap = on_gap;
 	lxc_fifo_open(&x->fifo, d);
 	watch_cgroups(x, d->ctx);
-	return members_open(&x->members, d, &ops);
+	return members_open(&x->members, d, d->owner ? &user_ops : &ops);
 }
 
 static void lxc_close(struct engine_dir *d)

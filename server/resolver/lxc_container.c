@@ -77,6 +77,25 @@ void lxc_container_hint(struct lxc_container *c, int tries)
 	inquire_again(c);
 }
 
+static void hint_later(struct lxc_container *c)
+{
+	c->tries = LXC_HINTED;
+	if (!asking(c)) /* otherwise the answer is followed by more questions, unless it is sure */
+		timer_set(c->member.of->dir->ctx->loop, &c->retry, CALM_MS);
+}
+
+void lxc_container_hint_calmly(struct lxc_container *c)
+{
+	uint64_t now = loop_now_ms();
+
+	if (asking(c) || now - c->hinted_ms < CALM_MS) {
+		hint_later(c);
+		return;
+	}
+	c->hinted_ms = now;
+	lxc_container_hint(c, LXC_HINTED);
+}
+
 static void on_retry(struct timer *t)
 {
 	inquire_again(container_of(t, struct lxc_container, retry));
@@ -329,12 +348,10 @@ static void on_change(struct lxc_ask *a, const struct lxc_answer *said)
 	/* Not understood: an LXC that does not know the question. The other hints remain. */
 	if (said->error && said->error != -EPIPE)
 		return;
-	if (loop_now_ms() - c->watch_began_ms >= CALM_MS) {
+	if (loop_now_ms() - c->watch_began_ms >= CALM_MS)
 		lxc_container_hint(c, LXC_HINTED);
-	} else if (!asking(c)) { /* one that always answers at once must not keep us busy */
-		c->tries = LXC_HINTED;
-		timer_set(c->member.of->dir->ctx->loop, &c->retry, CALM_MS);
-	}
+	else /* one that always answers at once must not keep us busy */
+		hint_later(c);
 }
 
 /* --- Life -------------------------------------------------------------------------------------------------------- */

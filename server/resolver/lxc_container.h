@@ -44,6 +44,7 @@ struct lxc_container {
 	bool again; /* a hint came while a question was open */
 	struct timer retry;
 	int tries; /* that are left */
+	uint64_t hinted_ms; /* calmly */
 
 	bool answered; /* @said is not looked at yet */
 	struct lxc_answer said;
@@ -59,6 +60,8 @@ void lxc_container_init(struct lxc_container *c, struct lxc_answers *answers);
 void lxc_container_fini(struct lxc_container *c);
 /* Something happened, or is about to: it is asked now, and @tries times more until it is sure what it does. */
 void lxc_container_hint(struct lxc_container *c, int tries);
+/* The same from a hint that its owner gives as often as he likes. */
+void lxc_container_hint_calmly(struct lxc_container *c);
 /* The fifo says. */
 void lxc_container_heard(struct lxc_container *c, const struct lxc_message *m);
 /* Its init has ended. */

@@ -57,8 +57,19 @@ compile impostor "$ROOT/tests/integration/impostor.c"
 nobody_starts "$BIN/impostor" "/var/lib/lxc/$n/command" 1 >"$LAB_DIR/impostor.log"
 impostor=$!
 wait_for 5 grep -q listening "$LAB_DIR/impostor.log"
+: >>"/run/lxc/lock/var/lib/lxc/.$n" # as lxc-start does: a hint to ask
 told_error stopped "$n" "while a local user poses as its monitor"
 kill $impostor
+wait $impostor || :
+# Root, in a container that shares the host's network namespace and has no user namespace.
+unshare --pid --fork --kill-child "$BIN/impostor" "/var/lib/lxc/$n/command" 1 >"$LAB_DIR/impostor.log" &
+impostor=$!
+wait_for 5 grep -q listening "$LAB_DIR/impostor.log"
+: >>"/run/lxc/lock/var/lib/lxc/.$n" # as lxc-start does: a hint to ask
+wait_for 5 grep "$n: its socket is .* in a container" "$BROKER_LOG"
+told_error stopped "$n" "while root of a container poses as its monitor"
+like "$(grep 'in a container' "$BROKER_LOG")" "$n" "which the log says"
+kill -KILL $impostor
 wait $impostor || :
 lxc_start "$n"
 told lxc "$n" "started, with the impostor gone"
@@ -158,6 +169,44 @@ lxc_message "$LAB_ID-own" 0 >/run/lxc/var/lib/lxc/monitor-fifo
 told lxc "$LAB_ID-own" "said to have stopped, but there is one"
 lxc_down "$LAB_ID-own"
 lxc_down "$LAB_ID-seq"
+
+# --- Of users, with user namespaces, and in more than one lxcpath -----------------------------------------------------
+
+broker_stop
+lxc_user
+second=/var/lib/lxc/second
+mkdir $second
+sed -i "s,^directories = /var/lib/lxc\$,& $second $LXC_HOME/.local/share/lxc," "$BROKER_CONF"
+lxc_user_make "$LAB_ID-user"
+broker_start
+as_lxc_user lxc-start -n "$LAB_ID-user" -d -o "$LAB_DIR/user/log" || cat "$LAB_DIR/user/log"
+pid=$(as_lxc_user lxc-info -n "$LAB_ID-user" -pH)
+is "$(ctl pid "$LAB_ID-user")" "$pid" "a user's own container is known by its pid"
+is "$(ctl hostname "$LAB_ID-user")" "$(kernel_hostname "$pid")" "and its hostname"
+is "$(ctl cgroup "$LAB_ID-user")" "$(kernel_cgroup "$pid")" "and its cgroup"
+like "$(ctl inspect "$LAB_ID-user")" "owner: $LXC_UID" "and whose it is"
+as_lxc_user lxc-stop -n "$LAB_ID-user" -k
+told_error stopped "$LAB_ID-user" "the user's, stopped"
+as_lxc_user lxc-start -n "$LAB_ID-user" -d
+is "$(ctl pid "$LAB_ID-user")" "$(as_lxc_user lxc-info -n "$LAB_ID-user" -pH)" "started again, while the broker is there"
+as_lxc_user lxc-stop -n "$LAB_ID-user" -k
+
+lxc_mapped_config "$LAB_ID-map" "/var/lib/lxc/$LAB_ID-map"
+lxc_start "$LAB_ID-map"
+told lxc "$LAB_ID-map" "root's, with a user namespace"
+
+lxc_mapped_config "$LAB_ID-map" "$second/$LAB_ID-map"
+sed -i "s,^lxc.uts.name.*,&2," "$second/$LAB_ID-map/config"
+told_error ambiguous "$LAB_ID-map" "of that name in a second lxcpath"
+told_error ambiguous "lxc:$LAB_ID-map" "the engine does not tell them apart"
+lxc-start -P $second -n "$LAB_ID-map" -d
+told_error ambiguous "$LAB_ID-map" "both run"
+is "$(ps_count "$(lxc-info -P $second -n "$LAB_ID-map" -pH)")" 1 "each stands in the table"
+is "$(ps_count "$(engine_pid lxc "$LAB_ID-map")")" 1 "under its own pid"
+lxc-stop -P $second -n "$LAB_ID-map" -k
+rm -rf "${second:?}/$LAB_ID-map"
+told lxc "$LAB_ID-map" "alone with its name again"
+lxc_down "$LAB_ID-map"
 
 wrong=
 for i in {1..8}; do
