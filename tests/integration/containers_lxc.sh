@@ -159,7 +159,7 @@ is "$(stat -c '%U %a %F' /run/lxc/var/lib/lxc/monitor-fifo)" "root 600 fifo" "fr
 lxc_message() { # lxc_message NAME STATE
 	printf '\0\0\0\0%s' "$1"
 	head -c $((256 - ${#1})) /dev/zero
-	printf "\\$(printf %03o "$2")\\0\\0\\0"
+	printf '%b\0\0\0' "\\0$2"
 }
 lxc_message "$LAB_ID-own" 2 >/run/lxc/var/lib/lxc/monitor-fifo
 echo garbage >/run/lxc/var/lib/lxc/monitor-fifo

@@ -271,7 +271,7 @@ lxc_user() {
 		case $file in cgroup | cgroup2) ;; *) continue ;; esac
 		mkdir -p "$dir/$LAB_ID/user"
 		for file in cpuset.cpus cpuset.mems; do
-			[ ! -e "$dir/$LAB_ID/user/$file" ] || cat "$dir/$file" | tee "$dir/$LAB_ID/$file" >"$dir/$LAB_ID/user/$file"
+			[ ! -e "$dir/$LAB_ID/user/$file" ] || tee "$dir/$LAB_ID/$file" <"$dir/$file" >"$dir/$LAB_ID/user/$file"
 		done
 		chown -R "$LXC_UID:$LXC_UID" "$dir/$LAB_ID/user"
 	done </proc/mounts
