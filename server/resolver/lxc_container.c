@@ -12,6 +12,7 @@
 
 #define FIRST_TRY_MS 20
 #define CALM_MS 250
+#define CALM_HINTS 4 /* in that time */
 
 /* What clients are told. */
 static const uint32_t shown[LXC_STATES] = {
@@ -88,11 +89,14 @@ void lxc_container_hint_calmly(struct lxc_container *c)
 {
 	uint64_t now = loop_now_ms();
 
-	if (asking(c) || now - c->hinted_ms < CALM_MS) {
+	if (now - c->hinted_ms >= CALM_MS) {
+		c->hinted_ms = now;
+		c->hints = 0;
+	}
+	if (asking(c) || ++c->hints > CALM_HINTS) {
 		hint_later(c);
 		return;
 	}
-	c->hinted_ms = now;
 	lxc_container_hint(c, LXC_HINTED);
 }
 

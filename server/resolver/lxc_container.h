@@ -44,7 +44,8 @@ struct lxc_container {
 	bool again; /* a hint came while a question was open */
 	struct timer retry;
 	int tries; /* that are left */
-	uint64_t hinted_ms; /* calmly */
+	uint64_t hinted_ms; /* calmly: the first of @hints */
+	unsigned hints;
 
 	bool answered; /* @said is not looked at yet */
 	struct lxc_answer said;

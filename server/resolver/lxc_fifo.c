@@ -79,9 +79,7 @@ static bool is_anothers(const struct lxc_fifo *f)
 
 static bool understand(const struct message *m, struct lxc_message *ret)
 {
-	size_t len = strnlen(m->name, sizeof(m->name));
-
-	if (len == 0 || len == sizeof(m->name))
+	if (m->name[0] == '\0' || !memchr(m->name, '\0', sizeof(m->name)))
 		return false;
 	*ret = (struct lxc_message){.exited = m->type == MESSAGE_EXIT_CODE};
 	if (ret->exited) {

@@ -92,14 +92,18 @@ lxc_down "$LAB_ID-before"
 
 # --- Every state, in order, and how it ended: as lxc-monitor prints it ----------------------------------------------
 
+shown() { # shown NAME KEY: of the table
+	ctl ps --json | tr -d '\n' | grep -o "{[^{}]*\"$1\"[^{}]*}" | sed -n "s/.*\"$2\": *\"*\([^\",}]*\).*/\1/p"
+}
+
 # One life: start, freeze, thaw, an end of its own with status 7; then a start, and a kill.
 live() {
 	lxc_init_does "$1" 'while [ ! -e /go ]; do sleep 0.02; done; exit 7'
 	lxc_start "$1"
 	lxc-freeze -n "$1"
-	[ "${2:-}" != asking ] || is "$(ctl inspect "$1" | grep ^state)" "state: paused" "frozen shows as paused"
+	[ "${2:-}" != asking ] || is "$(shown "$1" state)" "paused" "frozen shows as paused"
 	lxc-unfreeze -n "$1"
-	[ "${2:-}" != asking ] || is "$(ctl inspect "$1" | grep ^state)" "state: running" "and running when it is thawed"
+	[ "${2:-}" != asking ] || is "$(shown "$1" state)" "running" "and running when it is thawed"
 	: >"/var/lib/lxc/$1/rootfs/go"
 	lxc-wait -n "$1" -s STOPPED
 	[ "${2:-}" != asking ] || told_error stopped "$1" "it has ended by itself"
@@ -129,8 +133,15 @@ heard_lives() {
 }
 
 lxc_make "$LAB_ID-seq"
+nobody_starts "$BIN/rootctl" --socket "$BROKER_SOCKET" watch "$LAB_ID-seq" >"$LAB_DIR/watched"
+watcher=$!
+sleep 0.2
 live "$LAB_ID-seq" asking
 wait_for 5 heard_lives "$LAB_ID-seq" 2
+wait_for 5 lives "$LAB_ID-seq" 2 "$LAB_DIR/watched" || :
+kill $watcher
+wait $watcher || :
+is "$(grep changed "$LAB_DIR/watched")" "$(grep changed "$LAB_DIR/heard" | uniq)" "whoever watches is told every state, in order"
 lxc_make "$LAB_ID-own"
 lxc-monitor -n "$LAB_ID-own" >"$LAB_DIR/monitor" 2>&1 &
 lxc_monitor=$!
@@ -181,15 +192,17 @@ lxc_user_make "$LAB_ID-user"
 broker_start
 as_lxc_user lxc-start -n "$LAB_ID-user" -d -o "$LAB_DIR/user/log" || cat "$LAB_DIR/user/log"
 pid=$(as_lxc_user lxc-info -n "$LAB_ID-user" -pH)
+wait_for 5 ctl pid "$LAB_ID-user"
 is "$(ctl pid "$LAB_ID-user")" "$pid" "a user's own container is known by its pid"
 is "$(ctl hostname "$LAB_ID-user")" "$(kernel_hostname "$pid")" "and its hostname"
 is "$(ctl cgroup "$LAB_ID-user")" "$(kernel_cgroup "$pid")" "and its cgroup"
-like "$(ctl inspect "$LAB_ID-user")" "owner: $LXC_UID" "and whose it is"
-as_lxc_user lxc-stop -n "$LAB_ID-user" -k
+is "$(shown "$LAB_ID-user" owner)" "$LXC_UID" "and whose it is"
+as_lxc_user lxc-stop -n "$LAB_ID-user" -k || as_lxc_user lxc-wait -n "$LAB_ID-user" -s STOPPED -t 5
 told_error stopped "$LAB_ID-user" "the user's, stopped"
 as_lxc_user lxc-start -n "$LAB_ID-user" -d
+wait_for 5 ctl pid "$LAB_ID-user" # nothing tells of it but that its config was read, a moment before
 is "$(ctl pid "$LAB_ID-user")" "$(as_lxc_user lxc-info -n "$LAB_ID-user" -pH)" "started again, while the broker is there"
-as_lxc_user lxc-stop -n "$LAB_ID-user" -k
+as_lxc_user lxc-stop -n "$LAB_ID-user" -k || :
 
 lxc_mapped_config "$LAB_ID-map" "/var/lib/lxc/$LAB_ID-map"
 lxc_start "$LAB_ID-map"
