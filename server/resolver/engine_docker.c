@@ -69,6 +69,12 @@ static void look(struct member *m, int dir)
 	table_set_paused(t, &m->entry, paused_pid(root));
 }
 
+static const char *behind(const struct member *m)
+{
+	(void)m;
+	return "/" CONFIG_FILE;
+}
+
 static void nothing(struct member *m)
 {
 	(void)m;
@@ -80,6 +86,7 @@ static const struct member_ops container_ops = {
 	.matters = matters,
 	.init = nothing,
 	.look = look,
+	.behind = behind,
 	.fini = nothing,
 };
 

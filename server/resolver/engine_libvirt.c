@@ -189,6 +189,12 @@ static void look(struct member *m, int dir)
 	member_claim(m, domain.uuid, domain.name, state_of(&domain), &domain.claim);
 }
 
+static const char *behind(const struct member *m)
+{
+	(void)m;
+	return SUFFIX;
+}
+
 static void nothing(struct member *m)
 {
 	(void)m;
@@ -199,6 +205,7 @@ static const struct member_ops ops = {
 	.id_of = id_of,
 	.init = nothing,
 	.look = look,
+	.behind = behind,
 	.fini = nothing,
 };
 

@@ -227,6 +227,12 @@ static void look(struct member *m, int dir)
 	member_unlist(m);
 }
 
+static const char *behind(const struct member *m)
+{
+	(void)m;
+	return "/config, and its command socket";
+}
+
 static void rescanned(struct member *m)
 {
 	hint(of_member(m), TRIES);
@@ -238,6 +244,7 @@ static const struct member_ops ops = {
 	.matters = matters,
 	.init = init,
 	.look = look,
+	.behind = behind,
 	.fini = fini,
 	.rescanned = rescanned,
 };

@@ -140,6 +140,11 @@ static void look(struct member *m, int dir)
 		runtime_apply(m, dir, &claim, m->id);
 }
 
+static const char *behind(const struct member *m)
+{
+	return runtime_of(m) == &runtime_crun ? "/status" : "/state.json";
+}
+
 static void nothing(struct member *m)
 {
 	(void)m;
@@ -151,6 +156,7 @@ static const struct member_ops ops = {
 	.matters = matters,
 	.init = nothing,
 	.look = look,
+	.behind = behind,
 	.fini = nothing,
 };
 

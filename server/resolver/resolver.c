@@ -94,7 +94,7 @@ static void catch_up(struct resolver *r)
 	settle(r);
 	resolver_rest(r, loop_now_ms() - begin);
 	/* What is in a directory that has just appeared is for the next resolver to read: until then, no answer is a whole one. */
-	if (r->loop.stop || (!r->end_due && r->nsyncs == 0))
+	if (r->loop.stop || (!r->end_due && r->nsyncs == 0 && r->nquestions == 0))
 		return;
 	if (lxc_asker_busy(&r->asker) && !r->late) {
 		if (r->deadline.deadline_ms == 0)
@@ -109,6 +109,9 @@ static void catch_up(struct resolver *r)
 	for (unsigned i = 0; i < r->nsyncs; i++)
 		frontend_tell_synced(r, r->syncs[i]);
 	r->nsyncs = 0;
+	for (unsigned i = 0; i < r->nquestions; i++)
+		frontend_answer(r, &r->questions[i]);
+	r->nquestions = 0;
 }
 
 static void on_deadline(struct timer *t)
@@ -276,6 +279,7 @@ void resolver_fini(struct resolver *r)
 	}
 	lxc_asker_fini(&r->asker);
 	table_fini(&r->table);
+	published_fini(&r->published);
 	watch_fini(&r->watch);
 	ipc_drop(&r->in);
 	close_fd(&r->ctx.proc);

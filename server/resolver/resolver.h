@@ -12,9 +12,11 @@
 #include "../common/ipc.h"
 #include "engine.h"
 #include "lxc_ask.h"
+#include "published.h"
 
 #define RESOLVER_ROOTS_MAX 64
 #define RESOLVER_SYNCS_MAX 256 /* in flight; the frontend has one */
+#define RESOLVER_QUESTIONS_MAX 256 /* likewise; the frontend has a few */
 #define EX_ROOTS 75 /* the engines' directories are not those of the start: start me again */
 #define EX_PROTOCOL 76
 
@@ -26,11 +28,20 @@ struct root {
 	bool open;
 };
 
+/* FIND_PROCESS, FACTS_REQ */
+struct question {
+	uint16_t type;
+	uint64_t token;
+	uint32_t pid;
+	uint64_t rid;
+};
+
 struct resolver {
 	struct loop loop;
 	struct watcher watch;
 	struct table table;
 	struct table_sink sink;
+	struct published published;
 	struct lxc_asker asker;
 	struct engine_ctx ctx;
 	struct root roots[RESOLVER_ROOTS_MAX];
@@ -45,6 +56,8 @@ struct resolver {
 	bool end_due; /* INDEX_END */
 	uint64_t syncs[RESOLVER_SYNCS_MAX];
 	unsigned nsyncs;
+	struct question questions[RESOLVER_QUESTIONS_MAX];
+	unsigned nquestions;
 	struct timer deadline;
 	bool late; /* the deadline has passed */
 	int status; /* exit status once the loop has stopped */
@@ -76,6 +89,7 @@ int frontend_connect(struct resolver *r, int fd); /* takes @fd */
 void frontend_lose(struct resolver *r);
 void frontend_tell_end(struct resolver *r);
 void frontend_tell_synced(struct resolver *r, uint64_t token);
+void frontend_answer(struct resolver *r, const struct question *q);
 
 /* monitor_link.c */
 void monitor_ready(struct source *s, uint32_t events);

@@ -80,6 +80,13 @@ const char *table_id(const struct entry *e)
 	return e->group->id;
 }
 
+const struct entry *table_entries(const struct table *t, const char *id)
+{
+	const struct group *g = find_group(t, id);
+
+	return g ? g->entries : NULL;
+}
+
 static void unpublish(struct table *t, struct entry *e)
 {
 	if (e->rid == 0)

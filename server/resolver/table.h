@@ -23,6 +23,7 @@ enum table_level {
 };
 
 struct engine_dir;
+struct entry;
 struct group;
 
 /* Where entries come from: a directory or a file of an engine. */
@@ -32,6 +33,8 @@ struct scope {
 	uint32_t owner; /* uid whose engine it is */
 	const char *user; /* its name; NULL: the system's */
 	struct engine_dir *dir; /* for the engine alone */
+	/* Which file says what the entry says; NULL: somewhere in @dir. */
+	void (*source)(const struct entry *e, char *text, size_t size);
 };
 
 struct entry {
@@ -75,6 +78,8 @@ void table_add(struct table *t, struct entry *e, const struct scope *scope, cons
 void table_remove(struct table *t, struct entry *e);
 bool table_has(const struct entry *e);
 const char *table_id(const struct entry *e);
+/* The first entry of that id, which leads to the others; or NULL. */
+const struct entry *table_entries(const struct table *t, const char *id);
 
 /* Each is harmless when nothing changes. @name: NULL if none fits. */
 void table_set_name(struct table *t, struct entry *e, const char *name);
