@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../include/rootbroker.h"
+#include "../../proto/wire.h"
 #include "../common/cleanup.h"
 #include "../common/procfd.h"
 #include "mem.h"
@@ -14,12 +15,15 @@ void init_clear(struct init *i)
 {
 	close_fd(&i->pidfd);
 	free(i->cgroup);
+	free(i->init_cgroup);
 	*i = INIT_NONE;
 }
 
-bool claim_cgroup_agrees(const char *text, size_t len, const char *hint)
+/* --- Cgroups ----------------------------------------------------------------------------------------------------- */
+
+/* @hint without the slashes around it. */
+static struct str trim(const char *hint)
 {
-	struct cgroup_line line;
 	size_t n;
 
 	while (*hint == '/')
@@ -27,18 +31,80 @@ bool claim_cgroup_agrees(const char *text, size_t len, const char *hint)
 	n = strlen(hint);
 	while (n > 0 && hint[n - 1] == '/')
 		n--;
-	if (n == 0)
+	return (struct str){hint, n};
+}
+
+/* The path is @hint or below it. Init may have gone on into a cgroup of its own; "/x" says nothing of "/xy". */
+static bool is_in(const char *path, size_t len, struct str hint)
+{
+	return len > hint.len && memcmp(path + 1, hint.p, hint.len) == 0 &&
+	       (len == hint.len + 1 || path[hint.len + 1] == '/');
+}
+
+bool claim_cgroup_agrees(const char *text, size_t len, const char *hint)
+{
+	struct str wanted = trim(hint);
+	struct cgroup_line line;
+
+	if (wanted.len == 0)
 		return true;
 	while (proc_next_cgroup(&text, &len, &line)) {
-		const char *path = line.path + 1;
-		size_t left = line.path_len - 1;
-
-		/* Init may have gone on into a cgroup of its own below; "/x" says nothing of "/xy". */
-		if (left >= n && memcmp(path, hint, n) == 0 && (left == n || path[n] == '/'))
+		if (is_in(line.path, line.path_len, wanted))
 			return true;
 	}
 	return false;
 }
+
+/* How much of a path there is up to its first component that @is() says yes to; 0: to none. */
+static size_t up_to(const char *path, size_t len, bool (*is)(struct str component, const char *what), const char *what)
+{
+	for (size_t at = 0; at < len;) {
+		const char *slash = memchr(path + at, '/', len - at);
+		size_t end = slash ? (size_t)(slash - path) : len;
+
+		if (is((struct str){path + at, end - at}, what))
+			return end;
+		at = end + 1;
+	}
+	return 0;
+}
+
+/* systemd puts a '_' before names that the kernel could take for its own files. */
+static bool is_unit(struct str component, const char *unit)
+{
+	size_t n = strlen(unit);
+
+	return (component.len == n && memcmp(component.p, unit, n) == 0) ||
+	       (component.len == n + 1 && component.p[0] == '_' && memcmp(component.p + 1, unit, n) == 0);
+}
+
+static bool begins_with(struct str component, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return component.len > n && memcmp(component.p, prefix, n) == 0;
+}
+
+size_t claim_cgroup_in_unit(const char *path, size_t len, const char *unit)
+{
+	return up_to(path, len, is_unit, unit);
+}
+
+size_t claim_own_cgroup(const struct claim *claim, const char *path)
+{
+	struct str claimed = trim(claim->cgroup ? claim->cgroup : "");
+	size_t len = strlen(path), own = 0;
+
+	if (claim->unit && claim->unit[0])
+		own = claim_cgroup_in_unit(path, len, claim->unit);
+	else if (claimed.len > 0)
+		own = is_in(path, len, claimed) ? claimed.len + 1 : 0;
+	else
+		own = up_to(path, len, begins_with, "lxc.payload.");
+	return own ? own : len;
+}
+
+/* --- Processes --------------------------------------------------------------------------------------------------- */
 
 /* Everything is read between the opening of @pidfd and the question whether it is alive still: so all of it is about one process. */
 static int check(int proc, int pidfd, const struct claim *claim, struct init *ret)
@@ -46,6 +112,7 @@ static int check(int proc, int pidfd, const struct claim *claim, struct init *re
 	static char text[CGROUP_TEXT_MAX];
 	char cgroup[ROOT_CGROUP_MAX + 1];
 	struct proc_stat st;
+	size_t own;
 	ssize_t len;
 	int r;
 
@@ -77,7 +144,11 @@ static int check(int proc, int pidfd, const struct claim *claim, struct init *re
 		return (int)len;
 	if (!procfd_alive(pidfd))
 		return -ESRCH;
-	*ret = (struct init){.pidfd = pidfd, .pid = claim->pid, .start_ticks = st.start_ticks};
+	own = claim_own_cgroup(claim, cgroup);
+	*ret = (struct init){
+		.pidfd = pidfd, .pid = claim->pid, .start_ticks = st.start_ticks, .inode = procfd_inode(pidfd)};
+	ret->init_cgroup = cgroup[own] ? mem_strdup(cgroup) : NULL;
+	cgroup[own] = '\0';
 	ret->cgroup = mem_strdup(cgroup);
 	return 0;
 }

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -42,6 +43,7 @@ static bool parse_crun(const json_t *root, struct claim *ret)
 	if (!take_pid(root, "pid", "process-start-time", ret))
 		return false;
 	ret->cgroup = json_text(root, "cgroup-path", ROOT_CGROUP_MAX);
+	ret->unit = json_text(root, "scope", NAME_MAX); /* with systemd: the init is in SCOPE/container */
 	return true;
 }
 

@@ -121,9 +121,14 @@ void table_remove(struct table *t, struct entry *e)
 	*e = (struct entry){.init = INIT_NONE};
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 void table_set_name(struct table *t, struct entry *e, const char *name)
 {
-	if (e->name ? name && strcmp(e->name, name) == 0 : !name)
+	if (same_text(e->name, name))
 		return;
 	free(e->name);
 	e->name = name ? mem_strdup(name) : NULL;
@@ -141,7 +146,8 @@ void table_set_paused(struct table *t, struct entry *e, pid_t pid)
 static bool same_init(const struct entry *e, uint32_t state, const struct init *i)
 {
 	return e->init.pidfd >= 0 && e->state == state && e->init.pid == i->pid &&
-	       e->init.start_ticks == i->start_ticks && strcmp(e->init.cgroup, i->cgroup) == 0;
+	       e->init.start_ticks == i->start_ticks && same_text(e->init.cgroup, i->cgroup) &&
+	       same_text(e->init.init_cgroup, i->init_cgroup);
 }
 
 void table_set_running(struct table *t, struct entry *e, uint32_t state, struct init *init)
@@ -264,6 +270,7 @@ static void tell(struct table *t, struct entry *e, const struct entry *run)
 		.flags = r && r->exited ? RECORD_EXITED : 0,
 		.exit = r && r->exited ? r->exit : 0,
 		.cgroup = text(live ? r->init.cgroup : NULL),
+		.init_cgroup = text(live ? r->init.init_cgroup : NULL),
 	};
 
 	if (e->rid == 0)

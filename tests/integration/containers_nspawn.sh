@@ -14,9 +14,10 @@ if ! command -v systemd-nspawn >/dev/null || ! machined_program >/dev/null; then
 	exit
 fi
 
-# nspawn makes a cgroup in the hierarchies of systemd alone; the others show whatever it was started in.
+# nspawn makes a cgroup in the hierarchies of systemd alone; the others show whatever it was started in. The unit's is the container's
+# own, and its init is in one below.
 kernel_cgroup() {
-	grep -o "/$LAB_ID\\.slice/.*" "/proc/$1/cgroup" | sort -u
+	grep -o "/$LAB_ID\\.slice/[^/]*" "/proc/$1/cgroup" | sort -u
 }
 
 check "machined's directory is not there when the broker starts" [ ! -e /run/systemd/machines ]

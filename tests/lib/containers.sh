@@ -257,7 +257,8 @@ engine_pid() { # engine_pid crun|runc|podman|docker|containerd|lxc|lxd|nspawn|li
 	esac
 }
 
-# The init's own cgroup: of the hierarchies freezer, memory, devices, then name=systemd, then v2, the first that is not "/".
+# The container's own cgroup: its init's, of the hierarchies freezer, memory, devices, then name=systemd, then v2, the first that is
+# not "/"; without what the init, or who started it, made below the one that the engine knows.
 kernel_cgroup() { # kernel_cgroup PID
 	local want path
 	for want in freezer memory devices name=systemd ''; do
@@ -268,7 +269,7 @@ kernel_cgroup() { # kernel_cgroup PID
 			if (found) { sub("^[^:]*:[^:]*:", ""); print }
 		}' "/proc/$1/cgroup")
 		if [ -n "$path" ] && [ "$path" != / ]; then
-			echo "$path"
+			sed -E 's,(/libpod-[0-9a-f]+\.scope|/lxc\.payload\.[^/]+)/.*,\1,' <<<"$path"
 			return 0
 		fi
 	done
