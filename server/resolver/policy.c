@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <seccomp.h>
 
+#include "pidfd_info.h"
 #include "policy.h"
 
 static const struct sandbox_call calls[] = {
@@ -29,6 +30,7 @@ static const struct sandbox_call calls[] = {
 	{SCMP_SYS(epoll_ctl), false, 0},
 	/* processes, to look at */
 	{SCMP_SYS(pidfd_open), false, 0},
+	{SCMP_SYS(ioctl), true, PIDFD_GET_INFO_V0}, /* how one ended */
 	{SCMP_SYS(poll), false, 0},
 	{SCMP_SYS(ppoll), false, 0},
 	{SCMP_SYS(restart_syscall), false, 0},

@@ -3,8 +3,11 @@
  * What the engines' directories say, merged to one record a container. Runs in: resolver.
  *
  * An entry is what one place says of one id. Entries of one id form a group: where a name-level engine (podman, docker) lists the id,
- * the run-level ones (crun, runc) only lend it their init process; what nobody lists is reported by its run-level engine. Changes
- * are gathered until table_flush(), which tells the differences.
+ * the run-level ones (crun, runc) only lend it their init process; what nobody lists is reported by its run-level engine. Entries of
+ * one init process are one container, too: the engine that knows it best reports it, the others when that one's entry goes.
+ *
+ * Changes are gathered until table_flush(), which tells the differences. But how a container is, is told in order: a second change
+ * of that tells the first one before.
  */
 #ifndef RESOLVER_TABLE_H
 #define RESOLVER_TABLE_H
@@ -37,6 +40,12 @@ struct scope {
 	void (*source)(const struct entry *e, char *text, size_t size);
 };
 
+/* Names a process for ever; with all three it does where pidfds have no numbers of their own. */
+struct process {
+	uint64_t inode, start_ticks;
+	pid_t pid; /* 0: none */
+};
+
 struct entry {
 	const struct scope *scope;
 	struct group *group;
@@ -45,11 +54,17 @@ struct entry {
 	uint32_t state; /* enum root_container_state; of the run level and the own level */
 	pid_t paused; /* of the name level: the init process that it says it has paused; 0: none */
 	struct init init;
+	int ended; /* pidfd of its last init, until it is reaped and tells how it ended; -1: none */
+	struct process process; /* the init, or the last one */
+	struct map_node same; /* by that */
+	bool due; /* how it is changed, and was not told */
 	bool exited; /* @exit is the wait(2) word of its init's last end */
 	uint32_t exit;
 	uint64_t version; /* of the fields above, ascending over all entries */
 	uint64_t rid; /* 0: not published */
 	uint64_t sent_version, sent_run_version;
+	uint32_t sent_state;
+	struct process sent; /* the init that its record has; pid 0: none */
 };
 
 /* Where records go. */
@@ -63,11 +78,12 @@ struct table {
 	/* An init process ended: @e is stopped already; its engine may look for another. */
 	void (*ended)(struct table *t, struct entry *e);
 	struct map groups;
+	struct map by_process; /* entries that have or had an init */
 	struct group *dirty;
 	uint64_t *removed; /* rids that are published and have no entry any more */
 	size_t nremoved, removed_room;
 	uint64_t last_rid, last_version;
-	int ends_fd; /* an epoll descriptor: readable when an init has ended */
+	int ends_fd; /* an epoll descriptor: readable when an init has ended, or one that had is reaped */
 };
 
 int table_init(struct table *t, struct table_sink *sink); /* 0 or -errno */
