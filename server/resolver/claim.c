@@ -16,6 +16,8 @@ void init_clear(struct init *i)
 	close_fd(&i->pidfd);
 	free(i->cgroup);
 	free(i->init_cgroup);
+	free(i->freezer.path);
+	free(i->unified.path);
 	*i = INIT_NONE;
 }
 
@@ -106,13 +108,31 @@ size_t claim_own_cgroup(const struct claim *claim, const char *path)
 
 /* --- Processes --------------------------------------------------------------------------------------------------- */
 
+static void note_cgroups(const struct claim *claim, const char *text, size_t len, struct init *i)
+{
+	struct str freezer = STR("freezer");
+	struct cgroup_line line;
+
+	while (proc_next_cgroup(&text, &len, &line)) {
+		struct init_cgroup *c = line.controllers_len == 0 ? &i->unified : &i->freezer;
+
+		/* The freezer is mounted alone wherever there is a systemd; elsewhere it is not found under that name. */
+		if (line.path_len <= 1 || line.path_len > ROOT_CGROUP_MAX || c->path ||
+		    (line.controllers_len != 0 &&
+		     (line.controllers_len != freezer.len || memcmp(line.controllers, freezer.p, freezer.len) != 0)))
+			continue;
+		c->path = mem_checked(strndup(line.path, line.path_len));
+		c->own = claim_own_cgroup(claim, c->path);
+	}
+}
+
 /* Everything is read between the opening of @pidfd and the question whether it is alive still: so all of it is about one process. */
 static int check(int proc, int pidfd, const struct claim *claim, struct init *ret)
 {
 	static char text[CGROUP_TEXT_MAX];
 	char cgroup[ROOT_CGROUP_MAX + 1];
 	struct proc_stat st;
-	size_t own;
+	size_t own, text_len;
 	ssize_t len;
 	int r;
 
@@ -139,6 +159,7 @@ static int check(int proc, int pidfd, const struct claim *claim, struct init *re
 		if (r < 0)
 			return r;
 	}
+	text_len = (size_t)len;
 	len = cgroup[0] ? 0 : proc_select_cgroup(text, (size_t)len, cgroup, sizeof(cgroup));
 	if (len < 0)
 		return (int)len;
@@ -150,6 +171,7 @@ static int check(int proc, int pidfd, const struct claim *claim, struct init *re
 	ret->init_cgroup = cgroup[own] ? mem_strdup(cgroup) : NULL;
 	cgroup[own] = '\0';
 	ret->cgroup = mem_strdup(cgroup);
+	note_cgroups(claim, text, text_len, ret);
 	return 0;
 }
 

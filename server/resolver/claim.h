@@ -36,6 +36,12 @@ struct claim {
 	int (*holds)(const struct claim *claim, const struct claim_process *p);
 };
 
+/* Where an init is in one hierarchy. */
+struct init_cgroup {
+	char *path; /* NULL: in none of its own */
+	size_t own; /* how much of it is the container's own */
+};
+
 struct init {
 	int pidfd; /* -1: no live process */
 	pid_t pid;
@@ -43,6 +49,7 @@ struct init {
 	uint64_t inode; /* its pidfd's, where pidfds have numbers of their own; else 0 */
 	char *cgroup; /* the container's own: its init's, or one above */
 	char *init_cgroup; /* its init's where that is deeper; else NULL */
+	struct init_cgroup freezer, unified; /* what may be frozen */
 };
 #define INIT_NONE ((struct init){.pidfd = -1})
 

@@ -2,7 +2,7 @@
 /*
  * What the resolver may do, as data. Runs in: resolver.
  *
- * CAP_DAC_READ_SEARCH opens what root alone may read; Landlock confines that to the engines' directories and /proc, for reading.
+ * CAP_DAC_READ_SEARCH opens what root alone may read; Landlock confines that to the engines' directories, /proc and the cgroups, for reading.
  * Watching and stat() are not Landlock's business: a directory's parents are watched though nothing in them can be read. There is
  * no socket(), no connect() and no execve(): its descriptors are what it was given and what it opens to read.
  */
@@ -15,6 +15,7 @@
 static const struct sandbox_call calls[] = {
 	/* files, to read */
 	{SCMP_SYS(openat), false, 0},
+	{SCMP_SYS(openat2), false, 0}, /* cgroups, not through links */
 	{SCMP_SYS(read), false, 0},
 	{SCMP_SYS(close), false, 0},
 	{SCMP_SYS(newfstatat), false, 0},

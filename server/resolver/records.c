@@ -103,7 +103,7 @@ static uint32_t state_of(const struct entry *e, const struct entry *r)
 {
 	if (!r)
 		return ROOT_CONTAINER_STOPPED;
-	if (r->state == ROOT_CONTAINER_RUNNING && e->paused && e->paused == r->init.pid)
+	if (r->state == ROOT_CONTAINER_RUNNING && (r->freezer.frozen || (e->paused && e->paused == r->init.pid)))
 		return ROOT_CONTAINER_PAUSED;
 	return r->state;
 }
@@ -145,8 +145,8 @@ static void tell(struct table *t, struct entry *e, const struct entry *run)
 	struct process now = r && r->init.pidfd >= 0 ? r->process : (struct process){0};
 
 	/* Its record has another process: that one ended before this one began. */
-	if (e->rid && e->sent.pid && now.pid && (e->sent.inode != now.inode || e->sent.pid != now.pid ||
-						   e->sent.start_ticks != now.start_ticks))
+	if (e->rid && e->sent.pid && now.pid &&
+	    (e->sent.inode != now.inode || e->sent.pid != now.pid || e->sent.start_ticks != now.start_ticks))
 		put(t, e, NULL);
 	take_exit(e, r);
 	if (e->rid == 0)
@@ -215,6 +215,7 @@ void table_flush(struct table *t)
 {
 	struct group *g, *next;
 
+	table_drain_freezers(t);
 	for (g = t->dirty; g; g = g->next_dirty)
 		unpublish_hidden(t, g);
 	tell_removed(t);

@@ -25,6 +25,7 @@ void resolver_stop(struct resolver *r, int status)
 
 static void rescan(struct resolver *r)
 {
+	table_rescan(&r->table);
 	for (unsigned i = 0; i < r->nroots; i++) {
 		struct root *root = &r->roots[i];
 
@@ -221,6 +222,8 @@ int resolver_init(struct resolver *r, int monitor_fd)
 	if (e == 0)
 		e = table_init(&r->table, &r->sink);
 	r->table.ended = on_init_ended;
+	r->table.freezers.watch = &r->watch;
+	r->table.freezers.root = open(RESOLVER_CGROUPS, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* Above all that an earlier resolver gave out: a listing that goes on under this one misses nothing. */
 	r->table.last_rid = loop_now_ms() << 20;
 	r->asker = (struct lxc_asker){.loop = &r->loop, .send = monitor_ask};
@@ -230,7 +233,7 @@ int resolver_init(struct resolver *r, int monitor_fd)
 		.table = &r->table,
 		.asker = &r->asker,
 		.run_lxc = "/run/lxc",
-		.cgroup_root = "/sys/fs/cgroup",
+		.cgroup_root = RESOLVER_CGROUPS,
 	};
 	r->ctx.proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (e == 0 && r->ctx.proc < 0)
@@ -282,6 +285,7 @@ void resolver_fini(struct resolver *r)
 	published_fini(&r->published);
 	watch_fini(&r->watch);
 	ipc_drop(&r->in);
+	close_fd(&r->table.freezers.root);
 	close_fd(&r->ctx.proc);
 	loop_fini(&r->loop);
 }

@@ -15,6 +15,7 @@
 #include "published.h"
 
 #define RESOLVER_ROOTS_MAX 64
+#define RESOLVER_CGROUPS "/sys/fs/cgroup"
 #define RESOLVER_SYNCS_MAX 256 /* in flight; the frontend has one */
 #define RESOLVER_QUESTIONS_MAX 256 /* likewise; the frontend has a few */
 #define EX_ROOTS 75 /* the engines' directories are not those of the start: start me again */

@@ -15,7 +15,7 @@
 
 int table_init(struct table *t, struct table_sink *sink)
 {
-	*t = (struct table){.sink = sink, .ends_fd = epoll_create1(EPOLL_CLOEXEC)};
+	*t = (struct table){.sink = sink, .freezers.root = -1, .ends_fd = epoll_create1(EPOLL_CLOEXEC)};
 	return t->ends_fd < 0 ? -errno : 0;
 }
 
@@ -146,6 +146,7 @@ const struct entry *table_entries(const struct table *t, const char *id)
 
 static void drop_init(struct table *t, struct entry *e)
 {
+	freezer_stop(&e->freezer);
 	/* By name: the frontend has the same pidfd open, so closing ours would not take it out of the epoll set. */
 	if (e->init.pidfd >= 0)
 		(void)epoll_ctl(t->ends_fd, EPOLL_CTL_DEL, e->init.pidfd, NULL);
@@ -271,6 +272,8 @@ void table_set_running(struct table *t, struct entry *e, uint32_t state, struct 
 		init_clear(&e->init);
 		e->state = ROOT_CONTAINER_UNKNOWN;
 	}
+	if (e->init.pidfd >= 0)
+		freezer_start(&t->freezers, &e->freezer, &e->init);
 	set_process(t, e, p);
 	changed(t, e);
 }
@@ -312,6 +315,20 @@ void table_drain_ends(struct table *t)
 		table_set_stopped(t, e);
 		t->ended(t, e);
 	}
+}
+
+void table_drain_freezers(struct table *t)
+{
+	struct freezer *f;
+
+	while ((f = freezers_next(&t->freezers)))
+		changed_state(t, container_of(f, struct entry, freezer));
+}
+
+void table_rescan(struct table *t)
+{
+	MAP_EACH(&t->by_process, i, n)
+	freezer_mark(&container_of(n, struct entry, same)->freezer);
 }
 
 /* --- Life -------------------------------------------------------------------------------------------------------- */

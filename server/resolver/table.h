@@ -17,6 +17,7 @@
 
 #include "../../proto/codec.h"
 #include "claim.h"
+#include "freezer.h"
 #include "map.h"
 
 enum table_level {
@@ -54,6 +55,7 @@ struct entry {
 	uint32_t state; /* enum root_container_state; of the run level and the own level */
 	pid_t paused; /* of the name level: the init process that it says it has paused; 0: none */
 	struct init init;
+	struct freezer freezer; /* of the init */
 	int ended; /* pidfd of its last init, until it is reaped and tells how it ended; -1: none */
 	struct process process; /* the init, or the last one */
 	struct map_node same; /* by that */
@@ -83,10 +85,12 @@ struct table {
 	uint64_t *removed; /* rids that are published and have no entry any more */
 	size_t nremoved, removed_room;
 	uint64_t last_rid, last_version;
+	struct freezers freezers;
 	int ends_fd; /* an epoll descriptor: readable when an init has ended, or one that had is reaped */
 };
 
-int table_init(struct table *t, struct table_sink *sink); /* 0 or -errno */
+/* 0 or -errno. Who sets @t->freezers sees what is paused. */
+int table_init(struct table *t, struct table_sink *sink);
 void table_fini(struct table *t);
 
 /* @e is zeroed, and the engine's; it stays in the table until table_remove(). @id and @name are copied. */
@@ -109,6 +113,8 @@ void table_set_exit(struct table *t, struct entry *e, uint32_t wait_status);
 
 /* Notices the inits that have ended up to now. */
 void table_drain_ends(struct table *t);
+/* Events were lost: looks whether each is paused. */
+void table_rescan(struct table *t);
 /* Tells what changed since the last time. */
 void table_flush(struct table *t);
 /* Tells everything, as to somebody who knows nothing. */

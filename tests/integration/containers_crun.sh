@@ -50,8 +50,10 @@ for rt in crun runc; do
 	$rt start waiting
 	told $rt waiting "$rt: started"
 	$rt pause waiting
+	is "$(state_of $rt waiting)" paused "$rt: paused"
 	told $rt waiting "$rt: paused"
 	$rt resume waiting
+	is "$(state_of $rt waiting)" running "$rt: and resumed"
 
 	pid=$(engine_pid $rt waiting)
 	kill_init "$pid"

@@ -36,8 +36,10 @@ set_hostname "$(machine_pid web)" changed
 is "$(ctl hostname web)" changed "a changed hostname is seen at once"
 
 nspawn_freeze web 1
+is "$(state_of nspawn web)" paused "frozen"
 told nspawn web "frozen"
 nspawn_freeze web 0
+is "$(state_of nspawn web)" running "and thawed"
 
 nspawn_up web2 web2-host
 told nspawn web2 "a second one"

@@ -63,7 +63,8 @@ static struct table table;
 static struct table_sink sink = {put, removed};
 static int proc;
 
-static const struct scope podman = {.engine = "podman", .level = TABLE_NAME}, crun = {.engine = "crun", .level = TABLE_RUN},
+static const struct scope podman = {.engine = "podman", .level = TABLE_NAME},
+			  crun = {.engine = "crun", .level = TABLE_RUN},
 			  libvirt = {.engine = "libvirt-lxc", .level = TABLE_OWN},
 			  nspawn = {.engine = "nspawn", .level = TABLE_OWN},
 			  users = {.engine = "podman", .level = TABLE_NAME, .owner = 1000, .user = "u"},
@@ -107,13 +108,13 @@ static void flush(void)
 	table_flush(&table);
 }
 
-#define SAID(...)                                                           \
-	do {                                                                \
-		char wanted[1024];                                          \
-		flush();                                                    \
-		(void)snprintf(wanted, sizeof(wanted), __VA_ARGS__);        \
-		assert_string_equal(said, wanted);                          \
-		said[0] = '\0';                                             \
+#define SAID(...)                                                    \
+	do {                                                         \
+		char wanted[1024];                                   \
+		flush();                                             \
+		(void)snprintf(wanted, sizeof(wanted), __VA_ARGS__); \
+		assert_string_equal(said, wanted);                   \
+		said[0] = '\0';                                      \
 	} while (0)
 
 static bool kernel_tells(void)
