@@ -18,10 +18,9 @@
 static struct freezers all;
 static struct freezer one;
 
-static void begin(const struct rig *g)
+static void begin(struct rig *g)
 {
-	all = (struct freezers){.watch = (struct watcher *)&g->watch,
-				.root = open(g->tmp, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+	all = (struct freezers){.watch = &g->watch, .root = open(g->tmp, O_PATH | O_DIRECTORY | O_CLOEXEC)};
 	one = (struct freezer){0};
 }
 
