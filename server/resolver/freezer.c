@@ -28,7 +28,7 @@ static int open_cgroup(int root, const char *path)
 	return r < 0 ? -errno : (int)r;
 }
 
-/* A cgroup that is being frozen counts: version 1 never says when it is done. */
+/* A cgroup that is being frozen counts: version 1 never says when it is done, and version 2 after who froze it may have asked us. */
 static int read_frozen(int dir, const char *file, bool *ret)
 {
 	char text[256];
@@ -37,6 +37,31 @@ static int read_frozen(int dir, const char *file, bool *ret)
 	if (r < 0)
 		return (int)r;
 	*ret = strncmp(text, "FR", 2) == 0 || strstr(text, "frozen 1\n");
+	return 0;
+}
+
+static bool is_to_freeze(int dir)
+{
+	char text[16];
+
+	return proc_read_file(dir, "cgroup.freeze", text, sizeof(text)) > 0 && text[0] == '1';
+}
+
+/* Of the init's cgroup, which tells of all above it, and of the container's own, which tells at once. */
+static int read_side(const struct freezer_side *side, int root, int dir, bool *ret)
+{
+	char own[PATH_ROOM];
+	autoclose int above = -1;
+	int r = read_frozen(dir, side->file, ret);
+
+	if (r < 0 || *ret)
+		return r;
+	*ret = is_to_freeze(dir);
+	if (*ret || !side->path[side->own_len])
+		return 0;
+	(void)snprintf(own, sizeof(own), "%.*s", (int)side->own_len, side->path);
+	above = open_cgroup(root, own);
+	*ret = above >= 0 && is_to_freeze(above);
 	return 0;
 }
 
@@ -90,22 +115,23 @@ static bool start_side(struct freezers *s, struct freezer_side *side, const char
 		return false;
 	side->file = file;
 	side->path = mem_strdup(path);
+	side->own_len = strlen(path) - strlen(c->path + c->own);
 	side->init.event = on_init;
 	side->own.event = on_own;
 	(void)watch_add(s->watch, &side->init, dir, IN_MODIFY);
-	if (read_frozen(dir, file, &side->frozen) < 0) {
+	if (read_side(side, s->root, dir, &side->frozen) < 0) {
 		stop_side(s, side);
 		return false;
 	}
 	if (c->path[c->own]) {
 		autoclose int above = -1;
 
-		path[strlen(path) - strlen(c->path + c->own)] = '\0';
+		path[side->own_len] = '\0';
 		above = open_cgroup(s->root, path);
 		if (above >= 0)
 			(void)watch_add(s->watch, &side->own, above, IN_MODIFY);
 		/* It may have been frozen since it was read. */
-		(void)read_frozen(dir, file, &side->frozen);
+		(void)read_side(side, s->root, dir, &side->frozen);
 	}
 	return true;
 }
@@ -146,7 +172,7 @@ static void look(struct freezer *f)
 		autoclose int dir = side->path ? open_cgroup(f->of->root, side->path) : -1;
 
 		/* Gone: its init is about to be found elsewhere, or to have ended. */
-		if (dir < 0 || read_frozen(dir, side->file, &side->frozen) < 0)
+		if (dir < 0 || read_side(side, f->of->root, dir, &side->frozen) < 0)
 			side->frozen = false;
 	}
 }

@@ -28,7 +28,8 @@ struct freezer_side {
 	struct listener init, own; /* its init's, and the container's own where that is above it */
 	struct freezer *of;
 	const char *file; /* NULL: there is none */
-	char *path; /* below the root */
+	char *path; /* below the root; the first @own_len bytes lead to the own one */
+	size_t own_len;
 	bool frozen;
 };
 

@@ -39,7 +39,8 @@ nspawn_freeze web 1
 is "$(state_of nspawn web)" paused "frozen"
 told nspawn web "frozen"
 nspawn_freeze web 0
-is "$(state_of nspawn web)" running "and thawed"
+is_running() { [ "$(state_of nspawn "$1")" = running ]; }
+check "and thawed" wait_for 5 is_running web
 
 nspawn_up web2 web2-host
 told nspawn web2 "a second one"

@@ -94,6 +94,9 @@ static void version_2_below_the_containers_own(void **state)
 	assert_true(one.frozen);
 	set(g, "a/init.scope/cgroup.events", "populated 0\nfrozen 0\n");
 	assert_true(changes(g));
+	set(g, "a/cgroup.freeze", "1\n"); /* its processes have not stopped yet */
+	assert_true(changes(g));
+	assert_true(one.frozen);
 	end();
 }
 
