@@ -10,6 +10,7 @@
 #include "../common/cleanup.h"
 #include "../common/procfd.h"
 #include "mem.h"
+#include "unit.h"
 
 void init_clear(struct init *i)
 {
@@ -57,39 +58,14 @@ bool claim_cgroup_agrees(const char *text, size_t len, const char *hint)
 	return false;
 }
 
-/* How much of a path there is up to its first component that @is() says yes to; 0: to none. */
-static size_t up_to(const char *path, size_t len, bool (*is)(struct str component, const char *what), const char *what)
+/* How much of a path there is up to LXC's payload; 0: it is in none. */
+static size_t up_to_payload(const char *path)
 {
-	for (size_t at = 0; at < len;) {
-		const char *slash = memchr(path + at, '/', len - at);
-		size_t end = slash ? (size_t)(slash - path) : len;
+	static const char payload[] = "/lxc.payload.";
+	const char *at = strstr(path, payload);
+	size_t name = at ? strcspn(at + sizeof(payload) - 1, "/") : 0;
 
-		if (is((struct str){path + at, end - at}, what))
-			return end;
-		at = end + 1;
-	}
-	return 0;
-}
-
-/* systemd puts a '_' before names that the kernel could take for its own files. */
-static bool is_unit(struct str component, const char *unit)
-{
-	size_t n = strlen(unit);
-
-	return (component.len == n && memcmp(component.p, unit, n) == 0) ||
-	       (component.len == n + 1 && component.p[0] == '_' && memcmp(component.p + 1, unit, n) == 0);
-}
-
-static bool begins_with(struct str component, const char *prefix)
-{
-	size_t n = strlen(prefix);
-
-	return component.len > n && memcmp(component.p, prefix, n) == 0;
-}
-
-size_t claim_cgroup_in_unit(const char *path, size_t len, const char *unit)
-{
-	return up_to(path, len, is_unit, unit);
+	return name ? (size_t)(at - path) + sizeof(payload) - 1 + name : 0;
 }
 
 size_t claim_own_cgroup(const struct claim *claim, const char *path)
@@ -98,11 +74,11 @@ size_t claim_own_cgroup(const struct claim *claim, const char *path)
 	size_t len = strlen(path), own = 0;
 
 	if (claim->unit && claim->unit[0])
-		own = claim_cgroup_in_unit(path, len, claim->unit);
+		own = unit_prefix(path, len, claim->unit);
 	else if (claimed.len > 0)
 		own = is_in(path, len, claimed) ? claimed.len + 1 : 0;
 	else
-		own = up_to(path, len, begins_with, "lxc.payload.");
+		own = up_to_payload(path);
 	return own ? own : len;
 }
 

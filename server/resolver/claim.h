@@ -63,8 +63,6 @@ int claim_check_pidfd(int proc, int pidfd, struct init *ret);
 
 /* One of the cgroups in the text of /proc/PID/cgroup is @hint or below it. */
 bool claim_cgroup_agrees(const char *text, size_t len, const char *hint);
-/* How much of the path of a cgroup is that of the systemd unit's that it is in; 0 if it is not in @unit. */
-size_t claim_cgroup_in_unit(const char *path, size_t len, const char *unit);
 /* How much of @path, where the init is, is the container's own: what the claim says if it is that or below it; without such a word
  * that of LXC's payload, or all of it. */
 size_t claim_own_cgroup(const struct claim *claim, const char *path);
