@@ -190,8 +190,7 @@ static void take_state(struct container *c, const json_t *root, const char *stat
 	else
 		table_set_stopped(ctx->table, &c->run);
 	if (strcmp(status, "stopped") == 0 && json_number(root, "exitCode", &code) && code <= 255) {
-		table_set_exit(ctx->table, &c->run, (uint32_t)code << 8);
-		table_set_exit(ctx->table, &c->listed.entry, (uint32_t)code << 8);
+		table_claim_exit(ctx->table, &c->run, (uint32_t)code << 8);
 	}
 }
 

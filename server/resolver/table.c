@@ -299,6 +299,15 @@ void table_set_exit(struct table *t, struct entry *e, uint32_t wait_status)
 	changed_state(t, e);
 }
 
+void table_claim_exit(struct table *t, struct entry *e, uint32_t wait_status)
+{
+	for (const struct entry *x = e->group->entries; x; x = x->next) {
+		if (x->exited || x->ended >= 0 || x->init.pidfd >= 0)
+			return;
+	}
+	table_set_exit(t, e, wait_status);
+}
+
 void table_drain_ends(struct table *t)
 {
 	struct epoll_event ev;

@@ -110,6 +110,9 @@ void table_set_running(struct table *t, struct entry *e, uint32_t state, struct 
 void table_set_stopped(struct table *t, struct entry *e);
 /* How its last init ended. Forgotten when another one runs. */
 void table_set_exit(struct table *t, struct entry *e, uint32_t wait_status);
+/* The same from an engine's file, which may not know how a signal differs from a status: counts where nothing better is known, nor is
+ * about to be. */
+void table_claim_exit(struct table *t, struct entry *e, uint32_t wait_status);
 
 /* Notices the inits that have ended up to now. */
 void table_drain_ends(struct table *t);
