@@ -103,7 +103,12 @@ static int read_page(struct wire_rd rd, struct told *t)
 		t->at.after = last;
 		t->at.until = present ? until : last;
 	}
-	if (wire_rd_done(&rd) || head.after < last || !position(present, head.after, until))
+	if (wire_rd_done(&rd))
+		return -EPROTO;
+	/* A request that another took the place of: its own position, which may be the beginning. */
+	if (!n && !head.flags && head.after == t->at.after && until == t->at.until)
+		return 0;
+	if (head.after < last || !position(present, head.after, until))
 		return -EPROTO;
 	if (given < n)
 		return t->filled;

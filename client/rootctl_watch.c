@@ -19,7 +19,7 @@
 #include "rootctl_record.h"
 #include "rootctl_text.h"
 
-#define PAGE 16
+#define PAGE 64
 
 struct watcher {
 	const struct options *o;

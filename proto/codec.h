@@ -79,8 +79,9 @@ struct cgroup_request {
 /*
  * CONTAINER_WATCH: where the watcher is. While @after is below @until the present state is told, the records whose last change lies
  * between the two; then every change after @after. Both 0: from the beginning. The answer's two are those of the next request, and
- * not 0, also on a host without containers: until they are equal, or @after is beyond @until, its events are EVENT_PRESENT, and from
- * then on others. Their generations ascend. A session has one watch at a time: a second one has the first answered at once, with no event.
+ * @after is not 0, also on a host without containers: until they are equal its events are EVENT_PRESENT, and from then on others.
+ * Their generations ascend. A session has one watch at a time: a second one has the first answered at once, with no event and the
+ * position that it had.
  */
 struct watch_request {
 	uint64_t after, until; /* generations */

@@ -152,7 +152,7 @@ struct ipc_joined { /* JOINED: an answer for each descriptor of the JOIN, in the
 enum ipc_lxc_command { IPC_LXC_STATE = 1, IPC_LXC_INIT_PIDFD = 2, IPC_LXC_WATCH = 3 };
 struct ipc_lxc_ask { /* LXC_ASK */
 	uint64_t token;
-	uint32_t path; /* index into the configured lxcpaths, in their order */
+	uint32_t path; /* of the lxcpath: index into the configured directories, of all engines */
 	uint32_t command; /* enum ipc_lxc_command */
 	struct str name; /* of the container: one path component */
 };

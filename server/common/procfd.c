@@ -17,6 +17,8 @@
 #define STAT_MAX 2048
 #define STATUS_MAX (16 * 1024)
 #define START_FIELD 22
+#define FLAGS_FIELD 9
+#define FLAG_KERNEL 0x00200000 /* PF_KTHREAD */
 
 int procfd_open(pid_t pid)
 {
@@ -187,6 +189,8 @@ int proc_read_stat(int proc, pid_t pid, struct proc_stat *ret)
 			return -EBADMSG;
 		if (field == 4)
 			s.ppid = (pid_t)value;
+		if (field == FLAGS_FIELD)
+			s.is_kernel = (value & FLAG_KERNEL) != 0;
 	}
 	s.start_ticks = value;
 	*ret = s;
@@ -319,12 +323,23 @@ static bool has_controller(const struct cgroup_line *l, const char *name)
 	return false;
 }
 
+/* Not every engine fills every hierarchy: each of these says "/" for some engine. "" is the unified one. */
+static const char *const hierarchies[] = {"freezer", "memory", "devices", "name=systemd", ""};
+#define NHIERARCHIES (sizeof(hierarchies) / sizeof(hierarchies[0]))
+
+bool proc_selects_cgroup(const struct cgroup_line *line)
+{
+	for (size_t i = 0; i < NHIERARCHIES; i++) {
+		if (has_controller(line, hierarchies[i]))
+			return true;
+	}
+	return false;
+}
+
 ssize_t proc_select_cgroup(const char *text, size_t len, char *buffer, size_t size)
 {
-	/* Not every engine fills every hierarchy: each of these says "/" for some engine. "" is the unified one. */
-	static const char *const order[] = {"freezer", "memory", "devices", "name=systemd", ""};
 	struct cgroup_line line, best = {.path = NULL};
-	size_t best_rank = sizeof(order) / sizeof(order[0]);
+	size_t best_rank = NHIERARCHIES;
 
 	while (proc_next_cgroup(&text, &len, &line)) {
 		if (!best.path) {
@@ -332,7 +347,7 @@ ssize_t proc_select_cgroup(const char *text, size_t len, char *buffer, size_t si
 			best.path_len = 1; /* "/", until a better one comes */
 		}
 		for (size_t i = 0; line.path_len > 1 && i < best_rank; i++) {
-			if (has_controller(&line, order[i])) {
+			if (has_controller(&line, hierarchies[i])) {
 				best = line;
 				best_rank = i;
 			}

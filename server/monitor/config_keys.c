@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,11 +21,16 @@ const struct config_engine config_engines[CONFIG_ENGINES] = {
 	{"podman", "/var/lib/containers/storage"},
 	{"docker", "/var/lib/docker"},
 	{"containerd", "/run/containerd/runc"},
+	{"cri-o", "/var/lib/containers/storage"},
 	{"crun", "/run/crun /run/docker/runtime-runc/moby"},
 	{"runc", "/run/runc /run/docker/runtime-runc/moby"},
+	{"youki", "/run/youki"},
 	{"lxc", "/var/lib/lxc"},
+	{"lxd", "/var/lib/lxd/containers /var/snap/lxd/common/lxd/containers"},
+	{"incus", "/var/lib/incus/containers"},
 	{"nspawn", "/run/systemd/machines"},
 	{"libvirt-lxc", "/run/libvirt/lxc"},
+	{"apptainer", "/root/.apptainer/instances/app /root/.singularity/instances/app"},
 };
 
 static const struct {
@@ -243,6 +249,8 @@ static const struct key key_table[] = {
 
 static void begin_engine(struct parse *p, const char *name)
 {
+	char known[256] = "";
+
 	for (int i = 0; i < CONFIG_ENGINES; i++) {
 		if (strcmp(config_engines[i].name, name) == 0) {
 			p->section = "engine";
@@ -250,9 +258,12 @@ static void begin_engine(struct parse *p, const char *name)
 			return;
 		}
 	}
-	inifile_refuse(&p->file, p->file.line,
-		       "no engine \"%s\": write podman, docker, containerd, crun, runc, lxc, nspawn or libvirt-lxc",
-		       name);
+	for (int i = 0; i < CONFIG_ENGINES; i++) {
+		size_t at = strlen(known);
+
+		(void)snprintf(known + at, sizeof(known) - at, "%s%s", i ? ", " : "", config_engines[i].name);
+	}
+	inifile_refuse(&p->file, p->file.line, "no engine \"%s\": write one of %s", name, known);
 }
 
 static void begin_role(struct parse *p, const char *name)

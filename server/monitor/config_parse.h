@@ -8,7 +8,7 @@
 #include "config.h"
 #include "inifile.h"
 
-#define CONFIG_ENGINES 8
+#define CONFIG_ENGINES 13
 
 struct config_engine {
 	const char *name;

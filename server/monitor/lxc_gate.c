@@ -42,9 +42,11 @@ static const int watched_states[LXC_STATES] = {
 
 const char *lxc_gate_path(const struct config *c, uint32_t index)
 {
-	for (int i = 0; i < c->ndirs; i++) {
-		if (strcmp(c->dirs[i].engine, "lxc") == 0 && index-- == 0)
-			return c->dirs[i].path;
+	static const char *const engines[] = {"lxc", "lxd", "incus"};
+
+	for (size_t i = 0; index < (uint32_t)c->ndirs && i < sizeof(engines) / sizeof(engines[0]); i++) {
+		if (strcmp(c->dirs[index].engine, engines[i]) == 0)
+			return c->dirs[index].path;
 	}
 	return NULL;
 }

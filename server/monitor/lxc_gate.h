@@ -17,7 +17,7 @@ struct monitor;
 /* Answers LXC_ASK to the resolver. 0, or -EBADMSG: the resolver never asks such a thing. */
 int lxc_gate_ask(struct monitor *m, const struct ipc_lxc_ask *q);
 
-/* The @index-th of the lxcpaths, or NULL. */
+/* The @index-th of the configured directories if it is an lxcpath, or NULL. */
 const char *lxc_gate_path(const struct config *c, uint32_t index);
 /* One path component, and not one of those that lead elsewhere. */
 bool lxc_gate_name_ok(struct str name);

@@ -10,8 +10,10 @@
 #include "../../include/rootbroker.h"
 #include "../common/cleanup.h"
 
-static const struct engine *const engines[] = {&engine_podman, &engine_docker, &engine_containerd, &engine_crun,
-					       &engine_runc,   &engine_lxc,    &engine_nspawn,     &engine_libvirt_lxc};
+static const struct engine *const engines[] = {
+	&engine_podman, &engine_docker,      &engine_containerd, &engine_crio, &engine_crun,
+	&engine_runc,   &engine_youki,       &engine_lxc,        &engine_lxd,  &engine_incus,
+	&engine_nspawn, &engine_libvirt_lxc, &engine_apptainer};
 
 const struct engine *engine_find(const char *name)
 {

@@ -44,8 +44,8 @@ struct engine {
 	void (*ended)(struct engine_dir *d, struct entry *e);
 	void (*close)(struct engine_dir *d);
 };
-extern const struct engine engine_crun, engine_runc, engine_podman, engine_docker, engine_containerd, engine_lxc,
-	engine_nspawn, engine_libvirt_lxc;
+extern const struct engine engine_crun, engine_runc, engine_youki, engine_podman, engine_docker, engine_containerd,
+	engine_crio, engine_lxc, engine_lxd, engine_incus, engine_nspawn, engine_libvirt_lxc, engine_apptainer;
 
 /* The engine of that name, or NULL. */
 const struct engine *engine_find(const char *name);
@@ -55,7 +55,7 @@ struct engine_dir {
 	const struct engine *engine;
 	struct engine_ctx *ctx;
 	const char *path;
-	unsigned index; /* among the directories of its engine */
+	unsigned index; /* among the configured directories */
 	uint32_t owner;
 	int fd; /* of the directory; -1: there is none */
 	void *own; /* the engine's */

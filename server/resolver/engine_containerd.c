@@ -8,13 +8,16 @@
  * readable. Ids are unique in a namespace only.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../../include/rootbroker.h"
 #include "engine_oci.h"
-#include "mem.h"
+#include "kube.h"
 #include "nested.h"
+#include "plain.h"
 
 #define BUNDLE_FILE_MAX (1024 * 1024)
 
@@ -56,34 +59,27 @@ static void notes_of_annotations(const json_t *annotations, const char *ret[NOTE
 		ret[n] = json_text(annotations, keys[n], ROOT_NAME_MAX);
 }
 
-/* One component of a name: with a slash in it, it could pass for two. */
-static bool is_word(const char *s)
+static bool is_kubernetes(const char *const notes[NOTES], char name[ROOT_NAME_MAX + 1])
 {
-	return s && *s && !strchr(s, '/');
+	if (!notes[TYPE])
+		return false;
+	if (strcmp(notes[TYPE], "sandbox") == 0)
+		return kube_sandbox_name(name, notes[NAMESPACE], notes[POD]);
+	return kube_name(name, notes[NAMESPACE], notes[POD], notes[CONTAINER]);
 }
 
-/* NAMESPACE/POD/CONTAINER and, for what holds the pod's namespaces, NAMESPACE/POD; else the id, with its namespace if that is not the
- * one that everybody is in who does not say otherwise. @size is more than any name that counts. */
-static void make_name(const struct member *m, const char *const notes[NOTES], char *name, size_t size)
+/* What Kubernetes calls it; else the id, with its namespace if that is not the one that everybody is in who does not say otherwise. */
+static void make_name(const struct member *m, const char *const notes[NOTES], char name[ROOT_NAME_MAX + 1])
 {
 	const char *namespace = container_of(m->of, const struct nested, inner)->member.id;
-	const char *own = is_word(notes[NERDCTL]) ? notes[NERDCTL] : m->id;
-	int n = 0;
+	const char *own = kube_is_word(notes[NERDCTL]) ? notes[NERDCTL] : m->id;
+	bool is_default = strcmp(namespace, "default") == 0;
 
-	if (is_word(notes[NAMESPACE]) && is_word(notes[POD]) && notes[TYPE]) {
-		if (strcmp(notes[TYPE], "sandbox") == 0)
-			n = snprintf(name, size, "%s/%s", notes[NAMESPACE], notes[POD]);
-		else if (is_word(notes[CONTAINER]))
-			n = snprintf(name, size, "%s/%s/%s", notes[NAMESPACE], notes[POD], notes[CONTAINER]);
-	}
-	if (n > 0 && n <= ROOT_NAME_MAX)
+	if (is_kubernetes(notes, name))
 		return;
-	if (strcmp(namespace, "default") == 0)
-		n = snprintf(name, size, "%s", own);
-	else
-		n = snprintf(name, size, "%s/%s", namespace, own);
-	if (n > ROOT_NAME_MAX)
-		(void)snprintf(name, size, "%s", m->id);
+	if (snprintf(name, ROOT_NAME_MAX + 1, "%s%s%s", is_default ? "" : namespace, is_default ? "" : "/", own) >
+	    ROOT_NAME_MAX)
+		(void)snprintf(name, ROOT_NAME_MAX + 1, "%s", m->id);
 }
 
 /* --- Containers -------------------------------------------------------------------------------------------------- */
@@ -98,7 +94,7 @@ static void look(struct member *m, int dir)
 {
 	autojson json_t *root = NULL, *bundle = NULL;
 	const char *notes[NOTES] = {NULL};
-	char name[2 * ROOT_NAME_MAX];
+	char name[ROOT_NAME_MAX + 1];
 	struct claim claim;
 	int r = runtime_load(&runtime_runc, m, dir, &root, &claim);
 
@@ -111,8 +107,17 @@ static void look(struct member *m, int dir)
 	}
 	if (r < 0) /* no file: not written yet, or being deleted */
 		return;
-	make_name(m, notes, name, sizeof(name));
+	make_name(m, notes, name);
 	runtime_apply(m, dir, &claim, name);
+}
+
+static const char *behind(const struct member *m)
+{
+	char path[ROOT_ID_MAX + sizeof("/state.json")];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/state.json", m->id);
+	return fstatat(m->of->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 ? "/state.json" : "/status";
 }
 
 static void nothing(struct member *m)
@@ -126,6 +131,7 @@ static const struct member_ops container_ops = {
 	.matters = matters,
 	.init = nothing,
 	.look = look,
+	.behind = behind,
 	.fini = nothing,
 };
 
@@ -154,33 +160,8 @@ static const struct member_ops namespace_ops = {
 
 static int containerd_open(struct engine_dir *d)
 {
-	struct members *s = mem_new(sizeof(*s));
-
-	d->own = s;
-	return members_open(s, d, &namespace_ops);
+	return plain_open(d, &namespace_ops);
 }
 
-static void containerd_settle(struct engine_dir *d)
-{
-	members_settle(d->own);
-}
-
-static void containerd_rescan(struct engine_dir *d)
-{
-	members_rescan(d->own);
-}
-
-static void containerd_ended(struct engine_dir *d, struct entry *e)
-{
-	(void)d;
-	member_mark(container_of(e, struct member, entry));
-}
-
-static void containerd_close(struct engine_dir *d)
-{
-	members_close(d->own);
-	free(d->own);
-}
-
-const struct engine engine_containerd = {"containerd",      TABLE_OWN,        containerd_open, containerd_settle,
-					 containerd_rescan, containerd_ended, containerd_close};
+const struct engine engine_containerd = {"containerd", TABLE_OWN,   containerd_open, plain_settle,
+					 plain_rescan, plain_ended, plain_close};

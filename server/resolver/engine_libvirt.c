@@ -17,8 +17,7 @@
 #include "../common/log.h"
 #include "../common/procfd.h"
 #include "engine.h"
-#include "mem.h"
-#include "members.h"
+#include "plain.h"
 #include "xml.h"
 
 #define DOMAIN_FILE_MAX (1024 * 1024)
@@ -190,6 +189,12 @@ static void look(struct member *m, int dir)
 	member_claim(m, domain.uuid, domain.name, state_of(&domain), &domain.claim);
 }
 
+static const char *behind(const struct member *m)
+{
+	(void)m;
+	return SUFFIX;
+}
+
 static void nothing(struct member *m)
 {
 	(void)m;
@@ -200,6 +205,7 @@ static const struct member_ops ops = {
 	.id_of = id_of,
 	.init = nothing,
 	.look = look,
+	.behind = behind,
 	.fini = nothing,
 };
 
@@ -207,33 +213,8 @@ static const struct member_ops ops = {
 
 static int libvirt_open(struct engine_dir *d)
 {
-	struct members *s = mem_new(sizeof(*s));
-
-	d->own = s;
-	return members_open(s, d, &ops);
+	return plain_open(d, &ops);
 }
 
-static void libvirt_settle(struct engine_dir *d)
-{
-	members_settle(d->own);
-}
-
-static void libvirt_rescan(struct engine_dir *d)
-{
-	members_rescan(d->own);
-}
-
-static void libvirt_ended(struct engine_dir *d, struct entry *e)
-{
-	(void)d;
-	member_mark(container_of(e, struct member, entry));
-}
-
-static void libvirt_close(struct engine_dir *d)
-{
-	members_close(d->own);
-	free(d->own);
-}
-
-const struct engine engine_libvirt_lxc = {"libvirt-lxc",  TABLE_OWN,     libvirt_open, libvirt_settle,
-					  libvirt_rescan, libvirt_ended, libvirt_close};
+const struct engine engine_libvirt_lxc = {"libvirt-lxc", TABLE_EXACT, libvirt_open, plain_settle,
+					  plain_rescan,  plain_ended, plain_close};

@@ -2,6 +2,9 @@
 /*
  * LXC: a directory with a config file for each container, LXCPATH/NAME/config; no state on disk. Runs in: resolver.
  *
+ * LXD and Incus are LXC underneath. In their lxcpath stands a link for each container, LXCPATH/NAME or, outside of the default
+ * project, LXCPATH/PROJECT_NAME, to where its storage is; the configuration is in a database.
+ *
  * Whether it runs is asked of its monitor process (lxc_ask.h), whenever something hints that the answer is new:
  * - the cgroup lxc.monitor.NAME or lxc.payload.NAME is made: the socket listens by then, and answers when the container has started;
  * - the lock /run/lxc/lock/LXCPATH/.NAME is closed: every start, stop and freeze takes it before (a start with -d also after);
@@ -69,22 +72,35 @@ static void fini(struct member *m)
 	lxc_container_fini(of_member(m));
 }
 
-static void look(struct member *m, int dir)
+static void list(struct member *m, const char *name)
 {
 	struct table *t = m->of->dir->ctx->table;
+
+	if (table_has(&m->entry)) {
+		lxc_container_hint_calmly(of_member(m));
+		return;
+	}
+	table_add(t, &m->entry, &m->of->scope, m->id);
+	table_set_name(t, &m->entry, name);
+	lxc_container_hint(of_member(m), 0);
+}
+
+static void look(struct member *m, int dir)
+{
 	struct stat st;
 
-	if (fstatat(dir, "config", &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		fini(m);
-		if (table_has(&m->entry))
-			table_remove(t, &m->entry);
-	} else if (!table_has(&m->entry)) {
-		table_add(t, &m->entry, &m->of->scope, m->id);
-		table_set_name(t, &m->entry, m->id);
-		lxc_container_hint(of_member(m), 0);
-	} else {
-		lxc_container_hint_calmly(of_member(m));
+	if (fstatat(dir, "config", &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		list(m, m->id);
+		return;
 	}
+	fini(m);
+	member_unlist(m);
+}
+
+static const char *behind(const struct member *m)
+{
+	(void)m;
+	return "/config, and its command socket";
 }
 
 static void rescanned(struct member *m)
@@ -98,6 +114,37 @@ static const struct member_ops ops = {
 	.matters = matters,
 	.init = init,
 	.look = look,
+	.behind = behind,
+	.fini = fini,
+	.rescanned = rescanned,
+};
+
+static bool link_id(const char *file, char id[ROOT_ID_MAX + 1])
+{
+	return str_copy(id, ROOT_ID_MAX + 1, str_of(file));
+}
+
+/* PROJECT_NAME is called PROJECT/NAME. The last '_' it is: the names of containers have none, those of projects may. */
+static void look_link(struct member *m, int dir)
+{
+	char name[ROOT_ID_MAX + 1];
+	char *split;
+	struct stat st;
+
+	if (fstatat(dir, m->id, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode))
+		return;
+	(void)str_copy(name, sizeof(name), str_of(m->id));
+	split = strrchr(name, '_');
+	if (split)
+		*split = '/';
+	list(m, name);
+}
+
+static const struct member_ops link_ops = {
+	.size = sizeof(struct lxc_container),
+	.id_of = link_id,
+	.init = init,
+	.look = look_link,
 	.fini = fini,
 	.rescanned = rescanned,
 };
@@ -255,7 +302,7 @@ static int lxc_open(struct engine_dir *d)
 	x->fifo.gap = on_gap;
 	lxc_fifo_open(&x->fifo, d);
 	watch_cgroups(x, d->ctx);
-	return members_open(&x->members, d, d->owner ? &user_ops : &ops);
+	return members_open(&x->members, d, d->engine != &engine_lxc ? &link_ops : d->owner ? &user_ops : &ops);
 }
 
 static void lxc_close(struct engine_dir *d)
@@ -271,4 +318,6 @@ static void lxc_close(struct engine_dir *d)
 	free(x);
 }
 
-const struct engine engine_lxc = {"lxc", TABLE_OWN, lxc_open, lxc_settle, lxc_rescan, lxc_ended, lxc_close};
+const struct engine engine_lxc = {"lxc", TABLE_EXACT, lxc_open, lxc_settle, lxc_rescan, lxc_ended, lxc_close};
+const struct engine engine_lxd = {"lxd", TABLE_EXACT, lxc_open, lxc_settle, lxc_rescan, lxc_ended, lxc_close};
+const struct engine engine_incus = {"incus", TABLE_EXACT, lxc_open, lxc_settle, lxc_rescan, lxc_ended, lxc_close};

@@ -16,16 +16,16 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <time.h>
 
 #include "../../include/rootbroker.h"
 #include "../common/cleanup.h"
 #include "../common/log.h"
 #include "../common/procfd.h"
+#include "began.h"
 #include "engine.h"
 #include "mem.h"
-#include "members.h"
+#include "plain.h"
+#include "unit.h"
 
 #define MACHINE_FILE_MAX (64 * 1024)
 #define HIERARCHY_MAX 64
@@ -171,44 +171,11 @@ static bool parse(char *text, size_t len, struct machine *m)
 	    (m->pidfd_id && !number(m->pidfd_id, UINT64_MAX, &m->inode)))
 		return false;
 	m->claim.pid = (pid_t)pid;
+	m->claim.unit = m->scope;
 	return true;
 }
 
 /* --- Whether it is that process ---------------------------------------------------------------------------------- */
-
-static uint64_t clock_us(clockid_t clock)
-{
-	struct timespec t;
-
-	return clock_gettime(clock, &t) < 0 ? 0 : (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-/* Start times of processes count the time that the host was suspended, MONOTONIC does not: all that there was since boot may have been
- * before the machine was registered. */
-static bool began_later(const struct machine *m, uint64_t start_ticks)
-{
-	uint64_t monotonic = clock_us(CLOCK_MONOTONIC), suspended = clock_us(CLOCK_BOOTTIME) - monotonic;
-	uint64_t hz = getauxval(AT_CLKTCK);
-
-	return hz == 0 || start_ticks / hz * 1000000 + start_ticks % hz * 1000000 / hz > m->registered_us + suspended;
-}
-
-/* Whether @unit is one of the directories of a path; systemd puts a '_' before names that the kernel could take for its own files. */
-static bool has_component(const char *path, size_t len, const char *unit)
-{
-	size_t n = strlen(unit);
-
-	for (const char *end = path + len; path < end;) {
-		const char *slash = memchr(path, '/', (size_t)(end - path));
-		size_t part = (size_t)((slash ? slash : end) - path);
-
-		if ((part == n && memcmp(path, unit, n) == 0) ||
-		    (part == n + 1 && path[0] == '_' && memcmp(path + 1, unit, n) == 0))
-			return true;
-		path += part + 1;
-	}
-	return false;
-}
 
 /* The cgroup that is in @unit is the machine's: the unit's other hierarchies show those that it shares with others, up to the host. */
 static bool is_in_unit(const struct machine *m, const struct claim_process *p)
@@ -220,7 +187,7 @@ static bool is_in_unit(const struct machine *m, const struct claim_process *p)
 	while (proc_next_cgroup(&text, &len, &line)) {
 		struct str name = {line.controllers, line.controllers_len}, prefix = STR("name=");
 
-		if (!has_component(line.path, line.path_len, m->scope))
+		if (!unit_prefix(line.path, line.path_len, m->scope))
 			continue;
 		if (name.len > prefix.len && memcmp(name.p, prefix.p, prefix.len) == 0)
 			name = (struct str){name.p + prefix.len, name.len - prefix.len};
@@ -238,7 +205,7 @@ static int holds(const struct claim *claim, const struct claim_process *p)
 
 	if (inode && m->inode && !known)
 		return -ESTALE;
-	if (began_later(m, p->stat->start_ticks))
+	if (began_after(p->stat->start_ticks, m->registered_us))
 		return -ESTALE;
 	/* A machine without a unit needs the better proof. */
 	if (m->scope && m->scope[0] ? !is_in_unit(m, p) : !known)
@@ -292,7 +259,8 @@ static bool watch_leader(struct container *c, const char *hierarchy)
 {
 	const struct engine_ctx *ctx = c->member.of->dir->ctx;
 	const char *mounts[] = {hierarchy[0] ? hierarchy : "unified", hierarchy[0] ? NULL : ""};
-	const char *cgroup = c->member.entry.init.cgroup;
+	const struct init *init = &c->member.entry.init;
+	const char *cgroup = init->init_cgroup ? init->init_cgroup : init->cgroup;
 	char path[PATH_MAX];
 
 	for (size_t i = 0; cgroup && i < 2 && mounts[i]; i++) {
@@ -380,33 +348,8 @@ static const struct member_ops ops = {
 
 static int nspawn_open(struct engine_dir *d)
 {
-	struct members *s = mem_new(sizeof(*s));
-
-	d->own = s;
-	return members_open(s, d, &ops);
+	return plain_open(d, &ops);
 }
 
-static void nspawn_settle(struct engine_dir *d)
-{
-	members_settle(d->own);
-}
-
-static void nspawn_rescan(struct engine_dir *d)
-{
-	members_rescan(d->own);
-}
-
-static void nspawn_ended(struct engine_dir *d, struct entry *e)
-{
-	(void)d;
-	member_mark(container_of(e, struct member, entry));
-}
-
-static void nspawn_close(struct engine_dir *d)
-{
-	members_close(d->own);
-	free(d->own);
-}
-
-const struct engine engine_nspawn = {"nspawn",      TABLE_OWN,    nspawn_open, nspawn_settle,
-				     nspawn_rescan, nspawn_ended, nspawn_close};
+const struct engine engine_nspawn = {"nspawn",     TABLE_OWN,   nspawn_open, plain_settle,
+				     plain_rescan, plain_ended, plain_close};

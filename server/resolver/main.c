@@ -37,12 +37,14 @@ static void parse_arguments(int argc, char **argv)
 	}
 }
 
-/* What Landlock lets us read: /proc, and those of the engines' directories that there are. */
-static size_t readable_paths(const char *paths[RESOLVER_ROOTS_MAX + 1])
+/* What Landlock lets us read: /proc, the cgroups, and those of the engines' directories that there are. */
+static size_t readable_paths(const char *paths[RESOLVER_ROOTS_MAX + 2])
 {
 	size_t n = 0;
 
 	paths[n++] = "/proc";
+	if (resolver.table.freezers.root >= 0)
+		paths[n++] = RESOLVER_CGROUPS;
 	for (unsigned i = 0; i < resolver.nroots; i++) {
 		const struct root *root = &resolver.roots[i];
 
@@ -65,7 +67,7 @@ static void say_ready(void)
 
 int main(int argc, char **argv)
 {
-	const char *paths[RESOLVER_ROOTS_MAX + 1], *step;
+	const char *paths[RESOLVER_ROOTS_MAX + 2], *step;
 	size_t npaths;
 	int r;
 

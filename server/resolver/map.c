@@ -13,11 +13,15 @@
 static uint64_t seed(void)
 {
 	static uint64_t v;
-	unsigned long at = getauxval(AT_RANDOM);
+	unsigned long at;
 
-	if (v == 0 && at != 0)
+	if (v != 0)
+		return v;
+	at = getauxval(AT_RANDOM);
+	if (at != 0)
 		memcpy(&v, (const void *)at, sizeof(v)); /* NOLINT: an address from the kernel */
-	return v | 1;
+	v |= 1;
+	return v;
 }
 
 uint64_t map_hash_number(uint64_t n)
@@ -32,11 +36,11 @@ uint64_t map_hash_number(uint64_t n)
 uint64_t map_hash(const void *bytes, size_t len)
 {
 	const unsigned char *p = bytes;
-	uint64_t h = seed() ^ len;
+	uint64_t secret = seed(), h = secret ^ len;
 
 	/* The seed goes into each round: without it a collision once found would hold for every seed. */
 	for (size_t i = 0; i < len; i++)
-		h = (h ^ p[i] ^ (seed() >> (i % 57))) * UINT64_C(0x100000001b3);
+		h = (h ^ p[i] ^ (secret >> (i % 57))) * UINT64_C(0x100000001b3);
 	return map_hash_number(h);
 }
 

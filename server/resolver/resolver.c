@@ -10,6 +10,8 @@
 #include "../common/cleanup.h"
 #include "../common/log.h"
 
+#define REST_MIN_MS 2
+#define REST_MAX_MS 250
 #define SYNC_MS 1000 /* how long a question to an LXC monitor may hold up the frontend */
 
 void resolver_stop(struct resolver *r, int status)
@@ -23,6 +25,7 @@ void resolver_stop(struct resolver *r, int status)
 
 static void rescan(struct resolver *r)
 {
+	table_rescan(&r->table);
 	for (unsigned i = 0; i < r->nroots; i++) {
 		struct root *root = &r->roots[i];
 
@@ -61,8 +64,28 @@ static void settle(struct resolver *r)
 	table_flush(&r->table);
 }
 
+void resolver_rest(struct resolver *r, uint64_t took_ms)
+{
+	if (took_ms < REST_MIN_MS || loop_mod(&r->loop, &r->inotify, 0) < 0)
+		return;
+	timer_set(&r->loop, &r->rest, took_ms < REST_MAX_MS ? took_ms : REST_MAX_MS);
+}
+
+static void on_rested(struct timer *t)
+{
+	struct resolver *r = container_of(t, struct resolver, rest);
+	int e = loop_mod(&r->loop, &r->inotify, EPOLLIN);
+
+	if (e < 0) {
+		log_error("cannot wait for changes: %s", strerror(-e));
+		resolver_stop(r, EXIT_FAILURE);
+	}
+}
+
 static void catch_up(struct resolver *r)
 {
+	uint64_t begin = loop_now_ms();
+
 	if (r->fresh) {
 		r->fresh = false;
 		if (r->watch.full)
@@ -70,8 +93,9 @@ static void catch_up(struct resolver *r)
 		drain(r);
 	}
 	settle(r);
+	resolver_rest(r, loop_now_ms() - begin);
 	/* What is in a directory that has just appeared is for the next resolver to read: until then, no answer is a whole one. */
-	if (r->loop.stop || (!r->end_due && r->nsyncs == 0))
+	if (r->loop.stop || (!r->end_due && r->nsyncs == 0 && r->nquestions == 0))
 		return;
 	if (lxc_asker_busy(&r->asker) && !r->late) {
 		if (r->deadline.deadline_ms == 0)
@@ -86,6 +110,9 @@ static void catch_up(struct resolver *r)
 	for (unsigned i = 0; i < r->nsyncs; i++)
 		frontend_tell_synced(r, r->syncs[i]);
 	r->nsyncs = 0;
+	for (unsigned i = 0; i < r->nquestions; i++)
+		frontend_answer(r, &r->questions[i]);
+	r->nquestions = 0;
 }
 
 static void on_deadline(struct timer *t)
@@ -137,8 +164,7 @@ bool resolver_add_root(struct resolver *r, const char *argument)
 	root->dir.engine = engine_find(name);
 	if (!root->dir.engine)
 		return false;
-	for (unsigned i = 0; i < r->nroots; i++)
-		root->dir.index += r->roots[i].dir.engine == root->dir.engine;
+	root->dir.index = r->nroots;
 	root->chain.place = place_of(root->dir.path);
 	root->chain.moved = on_root_moved;
 	r->nroots++;
@@ -188,7 +214,7 @@ int resolver_init(struct resolver *r, int monitor_fd)
 {
 	int e;
 
-	*r = (struct resolver){.deadline.expired = on_deadline};
+	*r = (struct resolver){.deadline.expired = on_deadline, .rest.expired = on_rested};
 	frontend_init(r);
 	e = loop_init(&r->loop);
 	if (e == 0)
@@ -196,6 +222,8 @@ int resolver_init(struct resolver *r, int monitor_fd)
 	if (e == 0)
 		e = table_init(&r->table, &r->sink);
 	r->table.ended = on_init_ended;
+	r->table.freezers.watch = &r->watch;
+	r->table.freezers.root = open(RESOLVER_CGROUPS, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* Above all that an earlier resolver gave out: a listing that goes on under this one misses nothing. */
 	r->table.last_rid = loop_now_ms() << 20;
 	r->asker = (struct lxc_asker){.loop = &r->loop, .send = monitor_ask, .send_fifo = monitor_ask_fifo};
@@ -205,7 +233,7 @@ int resolver_init(struct resolver *r, int monitor_fd)
 		.table = &r->table,
 		.asker = &r->asker,
 		.run_lxc = "/run/lxc",
-		.cgroup_root = "/sys/fs/cgroup",
+		.cgroup_root = RESOLVER_CGROUPS,
 	};
 	r->asker.proc = r->ctx.proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (e == 0 && r->ctx.proc < 0)
@@ -254,8 +282,10 @@ void resolver_fini(struct resolver *r)
 	}
 	lxc_asker_fini(&r->asker);
 	table_fini(&r->table);
+	published_fini(&r->published);
 	watch_fini(&r->watch);
 	ipc_drop(&r->in);
+	close_fd(&r->table.freezers.root);
 	close_fd(&r->ctx.proc);
 	loop_fini(&r->loop);
 }

@@ -12,9 +12,12 @@
 #include "../common/ipc.h"
 #include "engine.h"
 #include "lxc_ask.h"
+#include "published.h"
 
 #define RESOLVER_ROOTS_MAX 64
+#define RESOLVER_CGROUPS "/sys/fs/cgroup"
 #define RESOLVER_SYNCS_MAX 256 /* in flight; the frontend has one */
+#define RESOLVER_QUESTIONS_MAX 256 /* likewise; the frontend has a few */
 #define EX_ROOTS 75 /* the engines' directories are not those of the start: start me again */
 #define EX_PROTOCOL 76
 
@@ -26,11 +29,20 @@ struct root {
 	bool open;
 };
 
+/* FIND_PROCESS, FACTS_REQ */
+struct question {
+	uint16_t type;
+	uint64_t token;
+	uint32_t pid;
+	uint64_t rid;
+};
+
 struct resolver {
 	struct loop loop;
 	struct watcher watch;
 	struct table table;
 	struct table_sink sink;
+	struct published published;
 	struct lxc_asker asker;
 	struct engine_ctx ctx;
 	struct root roots[RESOLVER_ROOTS_MAX];
@@ -38,11 +50,15 @@ struct resolver {
 	struct source inotify, ends, monitor, frontend;
 	struct ipc_in in;
 
+	struct timer rest; /* runs: no changes are read unless somebody asks */
+
 	/* What waits until everything that has happened is known. */
 	bool fresh; /* something of it came in this round: read events before it is answered */
 	bool end_due; /* INDEX_END */
 	uint64_t syncs[RESOLVER_SYNCS_MAX];
 	unsigned nsyncs;
+	struct question questions[RESOLVER_QUESTIONS_MAX];
+	unsigned nquestions;
 	struct timer deadline;
 	bool late; /* the deadline has passed */
 	int status; /* exit status once the loop has stopped */
@@ -59,6 +75,12 @@ void resolver_open(struct resolver *r);
 int resolver_run(struct resolver *r);
 /* One round, for resolver_run() and for tests. 0 or -errno. */
 int resolver_once(struct resolver *r, int timeout_ms);
+/*
+ * A look at what changed took so long: changes wait that long, and are looked at together, for some files list all containers and
+ * change with each of them. Events stay in the kernel, in their order, so that no engine gets ahead of another; who asks does not
+ * wait.
+ */
+void resolver_rest(struct resolver *r, uint64_t took_ms);
 void resolver_stop(struct resolver *r, int status);
 void resolver_fini(struct resolver *r);
 
@@ -68,6 +90,7 @@ int frontend_connect(struct resolver *r, int fd); /* takes @fd */
 void frontend_lose(struct resolver *r);
 void frontend_tell_end(struct resolver *r);
 void frontend_tell_synced(struct resolver *r, uint64_t token);
+void frontend_answer(struct resolver *r, const struct question *q);
 
 /* monitor_link.c */
 void monitor_ready(struct source *s, uint32_t events);

@@ -47,6 +47,8 @@ directories = /run/crun /run/docker/runtime-runc/moby
 directories = /run/runc /run/docker/runtime-runc/moby
 [engine lxc]
 directories = /var/lib/lxc
+[engine lxd]
+directories = $LAB_DIR/lxd/containers
 [engine nspawn]
 directories = /run/systemd/machines
 [engine libvirt-lxc]
@@ -145,11 +147,8 @@ not() {
 
 # Pids of one binary of the broker (all of them without an argument), zombies left out.
 broker_processes() {
-	local dir exe
-	for dir in /proc/[0-9]*; do
-		exe=$(readlink "$dir/exe" 2>/dev/null) || continue
-		case $exe in "$BIN/rootbroker${1:-}"*) echo "${dir#/proc/}" ;; esac
-	done
+	# One process, however many there are to look at.
+	{ find /proc -mindepth 2 -maxdepth 2 -name exe -lname "$BIN/rootbroker${1:-}*" 2>/dev/null || :; } | cut -d / -f 3
 }
 
 process_of() { # process_of keeper|monitor|frontend|resolver|joiner

@@ -317,19 +317,21 @@ END
 
 # --- What the engine and the kernel say --------------------------------------------------------------------------
 
-engine_pid() { # engine_pid crun|runc|podman|docker|containerd|lxc|nspawn|libvirt-lxc NAME
+engine_pid() { # engine_pid crun|runc|podman|docker|containerd|lxc|lxd|nspawn|libvirt-lxc NAME
 	case $1 in
 	docker) docker inspect -f '{{.State.Pid}}' "$2" ;;
 	containerd) ctr -n "${2%%/*}" task ls | awk -v id="${2#*/}" '$1 == id { print $2 }' ;;
 	crun | runc) "$1" state "$2" | sed -n 's/^ *"pid" *: *\([0-9]*\),*$/\1/p' ;;
 	podman) podman_with crun inspect -f '{{.State.Pid}}' "$2" ;;
 	lxc) lxc-info -n "$2" -pH ;;
+	lxd) lxd_pid "$2" ;;
 	nspawn) machine_pid "$2" ;;
 	libvirt-lxc) domain_pid "$2" ;;
 	esac
 }
 
-# The init's own cgroup: of the hierarchies freezer, memory, devices, then name=systemd, then v2, the first that is not "/".
+# The container's own cgroup: its init's, of the hierarchies freezer, memory, devices, then name=systemd, then v2, the first that is
+# not "/"; without what the init, or who started it, made below the one that the engine knows.
 kernel_cgroup() { # kernel_cgroup PID
 	local want path
 	for want in freezer memory devices name=systemd ''; do
@@ -340,7 +342,7 @@ kernel_cgroup() { # kernel_cgroup PID
 			if (found) { sub("^[^:]*:[^:]*:", ""); print }
 		}' "/proc/$1/cgroup")
 		if [ -n "$path" ] && [ "$path" != / ]; then
-			echo "$path"
+			sed -E 's,(/libpod-[0-9a-f]+\.scope|/lxc\.payload\.[^/]+)/.*,\1,' <<<"$path"
 			return 0
 		fi
 	done

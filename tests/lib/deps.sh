@@ -39,6 +39,8 @@ check docker               docker-cli          docker-cli           docker-cli
 check cmd:lxc-start        lxc                 lxc                  lxc
 check cmd:lxc-info         lxc                 lxc                  lxc
 check cmd:rsync            rsync               rsync                rsync
+check cmd:lxd              lxd                 -                    lxd
+check cmd:lxc              lxd-client          -                    lxd-client
 check cmd:systemd-nspawn   systemd-container   systemd-container    -
 check cmd:dbus-daemon      dbus                dbus-daemon          dbus
 check cmd:libvirtd         libvirt-daemon      libvirt-daemon       libvirt-daemon

@@ -65,6 +65,7 @@ static void sink_put(struct table_sink *s, const struct container_record *m, int
 	assert_true(str_copy(r->id, sizeof(r->id), m->id));
 	assert_true(str_copy(r->name, sizeof(r->name), m->name));
 	assert_true(str_copy(r->cgroup, sizeof(r->cgroup), m->cgroup));
+	assert_true(str_copy(r->init_cgroup, sizeof(r->init_cgroup), m->init_cgroup));
 	r->had_pidfd = pidfd >= 0;
 	r->exited = m->flags & RECORD_EXITED;
 	r->exit = m->exit;
@@ -72,6 +73,10 @@ static void sink_put(struct table_sink *s, const struct container_record *m, int
 	/* What every record must be, whatever the engine said. */
 	assert_int_equal(r->pid != 0, pidfd >= 0);
 	assert_int_equal(r->cgroup[0] != '\0', pidfd >= 0);
+	if (r->init_cgroup[0]) {
+		assert_memory_equal(r->init_cgroup, r->cgroup, strlen(r->cgroup));
+		assert_int_equal(r->init_cgroup[strlen(r->cgroup)], '/');
+	}
 	if (pidfd >= 0)
 		assert_true(r->pid > 1 && r->state != ROOT_CONTAINER_STOPPED);
 	g->puts++;
@@ -188,8 +193,7 @@ struct engine_dir *rig_engine(struct rig *g, const char *engine, const char *nam
 		assert_int_equal(errno, EEXIST);
 	*d = (struct engine_dir){.engine = engine_find(engine), .ctx = &g->ctx, .path = path, .owner = 77};
 	assert_non_null(d->engine);
-	for (unsigned i = 0; i < g->ndirs; i++)
-		d->index += g->dirs[i].engine == d->engine;
+	d->index = g->ndirs;
 	d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(d->fd >= 0);
 	assert_int_equal(d->engine->open(d), 0);

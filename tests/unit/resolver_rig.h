@@ -24,6 +24,7 @@ struct rig_record {
 	uint64_t rid;
 	uint32_t state, pid, owner;
 	char engine[32], id[ROOT_ID_MAX + 1], name[ROOT_NAME_MAX + 1], cgroup[ROOT_CGROUP_MAX + 1];
+	char init_cgroup[ROOT_CGROUP_MAX + 1];
 	bool had_pidfd;
 	bool exited;
 	uint32_t exit;

@@ -468,7 +468,12 @@ static void serve_resumed(int fd)
 	uint32_t serial;
 
 	fake_hello(fd);
-	tell_empty(fd);
+	serial = expect_watch(fd, 0, 0);
+	fake_nothing(fd, MSG_RESUMED, 0);
+	FAKE_CHECK(expect_watch(fd, 0, 0) == serial);
+	send_events(fd, serial, 0, NULL, 0, 0, 0); /* that it is there twice is no present state */
+	FAKE_CHECK(expect_watch(fd, 0, 0) == serial + 1);
+	send_events(fd, serial + 1, 0, NULL, 0, 3, 3);
 	serial = expect_watch(fd, 3, 3);
 	fake_nothing(fd, MSG_RESUMED, 0);
 	FAKE_CHECK(expect_watch(fd, 3, 3) == serial);
@@ -580,7 +585,7 @@ static const struct bad_page {
 	struct one ones[3];
 	uint64_t after, until;
 } bad_pages[] = {
-	{{0, 0, 0, 0}, 0, {{0, 0}}, 0, 0}, /* would begin anew for ever */
+	{{0, 0, 0, 0}, 0, {{0, 0}}, 0, 9}, /* where the present state is not told yet, and not from its beginning */
 	{{0, 0, 0, 0}, 0, {{EVENT_PRESENT, 0}}, 4, 4}, /* a generation that is none: see below */
 	{{0, 0, 0, 0}, 0, {{EVENT_PRESENT, 5}}, 4, 9}, /* the position would go back */
 	{{0, 0, 0, 0}, 0, {{EVENT_PRESENT, 5}}, 9, 8}, /* beyond the end */
@@ -661,13 +666,14 @@ static void serve_fruitless(int fd)
 	ssize_t n;
 
 	fake_hello(fd);
-	tell_empty(fd);
+	if (!fake_connection)
+		tell_empty(fd);
 	while ((n = chan_recv(fd, buf, sizeof(buf), NULL, 0, NULL, 0)) > 0) {
 		uint16_t type;
 
 		wire_rd_init(&in.body, buf, (size_t)n);
 		FAKE_CHECK(!wire_get_header(&in.body, &type, &in.serial) && type == MSG_CONTAINER_WATCH);
-		send_events(fd, in.serial, 0, NULL, 0, 3, 3);
+		send_events(fd, in.serial, 0, NULL, 0, fake_connection ? 0 : 3, fake_connection ? 0 : 3);
 	}
 }
 
@@ -713,9 +719,13 @@ static void test_hostile(void **state)
 	int fd;
 
 	(void)state;
-	fake_start(&f, 1, serve_fruitless);
+	fake_start(&f, 2, serve_fruitless);
 	fd = fake_connect(&f);
 	assert_int_equal(rootContainerWatch(fd, &w, &e, sizeof(e), 1, -1), 1);
+	assert_int_equal(rootContainerWatch(fd, &w, &e, sizeof(e), 1, -1), -EPROTO);
+	rootShutdown(fd);
+	w = (struct root_watch){0};
+	fd = fake_connect(&f);
 	assert_int_equal(rootContainerWatch(fd, &w, &e, sizeof(e), 1, -1), -EPROTO);
 	rootShutdown(fd);
 	fake_stop(&f);

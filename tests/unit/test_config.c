@@ -30,6 +30,29 @@ static int load(const char *text, struct config **ret)
 
 /* --- What is right ----------------------------------------------------------------------------------------------- */
 
+static const struct {
+	const char *engine, *path;
+} default_dirs[] = {
+	{"podman", "/var/lib/containers/storage"},
+	{"docker", "/var/lib/docker"},
+	{"containerd", "/run/containerd/runc"},
+	{"cri-o", "/var/lib/containers/storage"},
+	{"crun", "/run/crun"},
+	{"crun", "/run/docker/runtime-runc/moby"},
+	{"runc", "/run/runc"},
+	{"runc", "/run/docker/runtime-runc/moby"},
+	{"youki", "/run/youki"},
+	{"lxc", "/var/lib/lxc"},
+	{"lxd", "/var/lib/lxd/containers"},
+	{"lxd", "/var/snap/lxd/common/lxd/containers"},
+	{"incus", "/var/lib/incus/containers"},
+	{"nspawn", "/run/systemd/machines"},
+	{"libvirt-lxc", "/run/libvirt/lxc"},
+	{"apptainer", "/root/.apptainer/instances/app"},
+	{"apptainer", "/root/.singularity/instances/app"},
+};
+#define NDEFAULTS (int)(sizeof(default_dirs) / sizeof(default_dirs[0]))
+
 static void an_empty_file_is_the_defaults(void **state)
 {
 	struct config *c;
@@ -47,17 +70,11 @@ static void an_empty_file_is_the_defaults(void **state)
 	assert_int_equal(c->max_programs, 1024);
 	assert_int_equal(c->max_programs_per_uid, 256);
 	assert_int_equal(c->nroles, 0);
-	assert_int_equal(c->ndirs, 10);
-	assert_string_equal(c->dirs[0].engine, "podman");
-	assert_string_equal(c->dirs[0].path, "/var/lib/containers/storage");
-	assert_string_equal(c->dirs[5].path, "/run/runc"); /* two by default */
-	assert_string_equal(c->dirs[6].engine, "runc");
-	assert_string_equal(c->dirs[6].path, "/run/docker/runtime-runc/moby");
-	assert_string_equal(c->dirs[7].engine, "lxc");
-	assert_string_equal(c->dirs[8].engine, "nspawn");
-	assert_string_equal(c->dirs[8].path, "/run/systemd/machines");
-	assert_string_equal(c->dirs[9].engine, "libvirt-lxc");
-	assert_string_equal(c->dirs[9].path, "/run/libvirt/lxc");
+	assert_int_equal(c->ndirs, NDEFAULTS);
+	for (int i = 0; i < NDEFAULTS; i++) {
+		assert_string_equal(c->dirs[i].engine, default_dirs[i].engine);
+		assert_string_equal(c->dirs[i].path, default_dirs[i].path);
+	}
 	for (int i = 0; i < CONFINED_COUNT; i++)
 		assert_int_not_equal(c->user[i].uid, 0);
 	config_free(c);
@@ -76,6 +93,7 @@ static void every_key_is_taken(void **state)
 			      "frontend = no-such-user-1\nresolver = no-such-user-2\njoiner = no-such-user-3\n"
 			      "[engine lxc]\ndirectories = /a /b/\ndirectories = /c\n[engine podman]\ndirectories =\n"
 			      "[engine crun]\n[engine docker]\ndirectories =\n[engine containerd]\ndirectories =\n"
+			      "[engine cri-o]\ndirectories =\n"
 			      "[role r]\nusers = nobody 1000\n  groups = root\nusers = 1001\nmay = pid hostname\n"
 			      "[role all]\nusers = root\nmay = all\n[role c]\ngroups = 7\nmay = containers\n",
 			      &c),
@@ -93,13 +111,14 @@ static void every_key_is_taken(void **state)
 	assert_int_equal(c->user[CONFINED_RESOLVER].uid, 70002);
 	assert_int_equal(c->user[CONFINED_JOINER].uid, 70003);
 	assert_int_equal(c->user[CONFINED_JOINER].gid, 70003);
-	/* podman, docker and containerd are off, crun and runc have their defaults, and LXC's have no slash at the end. */
-	assert_int_equal(c->ndirs, 9);
+	/* podman, docker, containerd and CRI-O are off, crun and runc have their defaults, and LXC's have no slash at the end. */
+	assert_int_equal(c->ndirs, NDEFAULTS - 4 - 1 + 3);
 	assert_string_equal(c->dirs[0].path, "/run/crun");
 	assert_string_equal(c->dirs[2].path, "/run/runc");
-	assert_string_equal(c->dirs[4].path, "/a");
-	assert_string_equal(c->dirs[5].path, "/b");
-	assert_string_equal(c->dirs[6].path, "/c");
+	assert_string_equal(c->dirs[4].path, "/run/youki");
+	assert_string_equal(c->dirs[5].path, "/a");
+	assert_string_equal(c->dirs[6].path, "/b");
+	assert_string_equal(c->dirs[7].path, "/c");
 	assert_int_equal(c->nroles, 3);
 	assert_int_equal(c->roles[0].nuids, 3);
 	assert_int_equal(c->roles[0].uids[1], 1000);
@@ -357,7 +376,7 @@ static void the_shipped_file_is_the_defaults_and_two_roles(void **state)
 	assert_int_equal(c->roles[0].rights, RIGHT_ALL);
 	assert_string_equal(c->roles[1].name, "agents");
 	assert_int_equal(c->roles[1].rights, RIGHT_HOSTNAME | RIGHT_PID | RIGHT_CGROUP | RIGHT_INSPECT);
-	assert_int_equal(c->ndirs, 10);
+	assert_int_equal(c->ndirs, NDEFAULTS);
 	config_free(c);
 
 	/* Each commented key says what holds without it. */
@@ -377,7 +396,7 @@ static void the_shipped_file_is_the_defaults_and_two_roles(void **state)
 		fail_msg("%s", error);
 	assert_int_equal(c->max_sessions, 1024);
 	assert_int_equal(c->user[CONFINED_JOINER].uid, 64103);
-	assert_int_equal(c->ndirs, 10);
+	assert_int_equal(c->ndirs, NDEFAULTS);
 	config_free(c);
 }
 

@@ -57,7 +57,7 @@ static void put_run(const struct rig *g, const char *ns, const char *id, const c
 
 static void every_version_is_understood(void **state)
 {
-	static const char *const versions[] = {"debian12-v1", "debian12-v2", "debian13-v2"};
+	static const char *const versions[] = {"debian12-v1", "debian12-v2", "debian13-v2", "sid-v1"};
 	struct rig *g = *state;
 	struct rig_child c;
 	char path[64];

@@ -16,9 +16,9 @@
 #include "resolver_rig.h"
 
 static const char *const crun_fixtures[] = {"debian12-v1/crun-status.json", "debian12-v2/crun-status.json",
-					    "debian13-v2/crun-status.json"};
+					    "debian13-v2/crun-status.json", "sid-v1/crun-status.json"};
 static const char *const runc_fixtures[] = {"debian12-v1/runc-state.json", "debian12-v2/runc-state.json",
-					    "debian13-v2/runc-state.json"};
+					    "debian13-v2/runc-state.json", "sid-v1/runc-state.json"};
 
 static void assert_running(const struct rig *g, const char *engine, const char *id, const struct rig_child *c)
 {

@@ -17,6 +17,8 @@
 #define ID4 "778b5de45e4fd1a6b62bfada7ddda259b0a75533e5da64c6982e8a715e50722f" /* "smp" of podman 4 */
 #define ID4B "459d4055c681b55c4c2648ca38d4bb3f65ae344f8d98fe1370cb1fcf74ceda62" /* "smprm" */
 #define VOLATILE5 "3b4345b610b536172757eaf3ca69216a8a255b36edb3f1f62756b1b66b907902"
+#define ID5 "620ddb6b7e6d6d5b6d9930b22619f93c997c429a16b81264ce8ff1a50e2f41cb" /* 5.8 */
+#define ID5B "783e08acb24e6545f9547e45048de2ef70284a406a642397caa5b61589837f1f"
 
 #define LIST "graph/overlay-containers/containers.json"
 
@@ -57,6 +59,14 @@ static void both_files_are_understood(void **state)
 	rig_mkdir(g, "graph/vfs-containers");
 	put_fixture(g, "debian13-v2/podman-containers.json", "graph/vfs-containers/containers.json");
 	put_fixture(g, "debian13-v2/podman-volatile-containers.json", "graph/vfs-containers/volatile-containers.json");
+	rig_mkdir(g, "graph/zfs-containers");
+	put_fixture(g, "sid-v1/podman-containers.json", "graph/zfs-containers/containers.json");
+	put_fixture(g, "sid-v1/podman-volatile-containers.json", "graph/zfs-containers/volatile-containers.json");
+	rig_round(g);
+	assert_int_equal(g->nrecords, 6);
+	assert_record(g, "podman", ID5, "smp", ROOT_CONTAINER_STOPPED);
+	assert_record(g, "podman", ID5B, "smprm", ROOT_CONTAINER_STOPPED);
+	rig_rmtree(g, "graph/zfs-containers");
 	rig_round(g);
 	assert_int_equal(g->nrecords, 4);
 	assert_record(g, "podman", ID4, "smp", ROOT_CONTAINER_STOPPED);

@@ -36,7 +36,7 @@ static int start(void **state)
 	rig.config.dirs[1] = (struct engine_dir){lxc, nowhere};
 	rig.config.dirs[2] = (struct engine_dir){lxc, lxcpath};
 	rig.config.ndirs = 3;
-	question = (struct ipc_lxc_ask){.token = 42, .path = 1, .command = IPC_LXC_STATE, .name = STR("web")};
+	question = (struct ipc_lxc_ask){.token = 42, .path = 2, .command = IPC_LXC_STATE, .name = STR("web")};
 	return 0;
 }
 
@@ -113,13 +113,28 @@ static void names_are_one_component(void **state)
 	assert_false(lxc_gate_name_ok(STR("a\0b")));
 }
 
+static void lxd_and_incus_have_lxcpaths_too(void **state)
+{
+	static char lxd[] = "lxd", incus[] = "incus", podman[] = "podman";
+
+	(void)state;
+	rig.config.dirs[0].engine = podman;
+	rig.config.dirs[1].engine = lxd;
+	rig.config.dirs[2].engine = incus;
+	assert_null(lxc_gate_path(&rig.config, 0));
+	assert_ptr_equal(lxc_gate_path(&rig.config, 1), nowhere);
+	assert_ptr_equal(lxc_gate_path(&rig.config, 2), lxcpath);
+	assert_null(lxc_gate_path(&rig.config, 3));
+}
+
 static void nonsense_is_refused_and_nothing_done(void **state)
 {
 	static const struct ipc_lxc_ask wrong[] = {
-		{1, 2, IPC_LXC_STATE, {"web", 3}}, /* a path that is not configured */
-		{1, UINT32_MAX, IPC_LXC_STATE, {"web", 3}}, {1, 1, 0, {"web", 3}},
-		{1, 1, IPC_LXC_WATCH + 1, {"web", 3}},      {1, 1, IPC_LXC_STATE, {"..", 2}},
-		{1, 1, IPC_LXC_STATE, {"a/b", 3}},          {1, 1, IPC_LXC_STATE, {"", 0}},
+		{1, 3, IPC_LXC_STATE, {"web", 3}}, /* a path that is not configured */
+		{1, 0, IPC_LXC_STATE, {"web", 3}}, /* one of another kind of engine */
+		{1, UINT32_MAX, IPC_LXC_STATE, {"web", 3}}, {1, 2, 0, {"web", 3}},
+		{1, 2, IPC_LXC_WATCH + 1, {"web", 3}},      {1, 2, IPC_LXC_STATE, {"..", 2}},
+		{1, 2, IPC_LXC_STATE, {"a/b", 3}},          {1, 2, IPC_LXC_STATE, {"", 0}},
 	};
 
 	(void)state;
@@ -153,7 +168,7 @@ static void a_stopped_container_refuses(void **state)
 	(void)state;
 	assert_int_equal(ask(&fd), ECONNREFUSED);
 	/* The first lxcpath is another one, and does not exist. */
-	question.path = 0;
+	question.path = 1;
 	assert_int_equal(ask(&fd), ECONNREFUSED);
 }
 
@@ -282,6 +297,7 @@ int main(void)
 		TEST(the_address_is_lxcs_own),
 		TEST(the_hash_is_fnv1a),
 		TEST(names_are_one_component),
+		TEST(lxd_and_incus_have_lxcpaths_too),
 		TEST(nonsense_is_refused_and_nothing_done),
 		TEST(a_stopped_container_refuses),
 		TEST(three_requests_and_the_socket_is_passed_on),

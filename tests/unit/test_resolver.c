@@ -79,12 +79,11 @@ static void arguments_are_checked(void **state)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(resolver_add_root(r, bad[i]));
-	assert_int_equal(r->roots[1].dir.index, 0);
 	while (r->nroots < RESOLVER_ROOTS_MAX)
 		assert_true(resolver_add_root(r, "lxc=/nowhere"));
 	assert_false(resolver_add_root(r, "lxc=/nowhere"));
-	assert_int_equal(r->roots[3].dir.index, 1); /* what the monitor takes for the number of an lxcpath */
-	assert_int_equal(r->roots[RESOLVER_ROOTS_MAX - 1].dir.index, RESOLVER_ROOTS_MAX - 3);
+	for (unsigned i = 0; i < RESOLVER_ROOTS_MAX; i++)
+		assert_int_equal(r->roots[i].dir.index, i); /* what the monitor takes for the number of an lxcpath */
 	r->nroots = 3;
 }
 
@@ -118,6 +117,39 @@ static void the_index_is_told_whole_and_then_its_changes(void **state)
 	assert_int_equal(ix.n, 1);
 	assert_int_equal(ends_lookup("crun", "two")->pid, d.pid);
 	child_end(&d);
+}
+
+static bool told(struct resolver *r)
+{
+	struct pollfd p = {.fd = ends.frontend, .events = POLLIN};
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(resolver_once(r, 0), 0);
+	return poll(&p, 1, 0) > 0;
+}
+
+static void after_a_long_look_changes_wait_but_questions_do_not(void **state)
+{
+	struct resolver *r = *state;
+	struct rig_child c;
+
+	child_start(&c);
+	ends_send_peer(IPC_PEER_FRONTEND);
+	(void)ends_read_until(IPC_INDEX_END);
+	resolver_rest(r, 200);
+	rig_crun(&rig, "one", &c);
+	assert_false(told(r));
+	ends_sync_index();
+	assert_int_equal(ends_lookup("crun", "one")->pid, c.pid);
+	resolver_rest(r, 200);
+	rig_rmtree(&rig, "crun/one");
+	assert_false(told(r));
+	(void)ends_read_until(IPC_INDEX_REMOVE); /* in time, and nobody asked */
+	assert_int_equal(ix.n, 0);
+	resolver_rest(r, 1); /* that was not long */
+	rig_crun(&rig, "one", &c);
+	assert_true(told(r));
+	child_end(&c);
 }
 
 static void without_a_frontend_it_goes_on(void **state)
@@ -347,6 +379,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(arguments_are_checked),
 		T(the_index_is_told_whole_and_then_its_changes),
+		T(after_a_long_look_changes_wait_but_questions_do_not),
 		T(without_a_frontend_it_goes_on),
 		T(a_sync_waits_for_what_lxc_is_asked_but_not_for_long),
 		T(nonsense_from_the_frontend_ends_it),
