@@ -194,14 +194,16 @@ int rootErrDetail(int fd, char *buffer, int buflen);
 
 /*
  * Containers. A container is named by its full id, its name or a unique prefix of its id (4 bytes or
- * more unless the server is configured otherwise), tried in this order over all engines; "engine:name"
- * asks one engine only. An id that is the container's name as well, as LXC's are, has no prefixes. @name need not be NUL-terminated; @namelen is its length, 1 to ROOT_NAME_MAX.
+ * more unless the server is configured otherwise), tried in this order over all engines of the system; only if none of
+ * their containers answers, over those of users. "engine:name" asks one engine only, "engine@user:name" those of one user, given by
+ * name or uid. An id that is the container's name as well, as LXC's are, has no prefixes. @name need not be NUL-terminated; @namelen
+ * is its length, 1 to ROOT_NAME_MAX.
  *
  * Each of the lookups below by name fails with
  *	-EINVAL		@name is NULL, empty, too long or contains NUL; @buffer is NULL
  *	-ENOENT		no container has that name
  *	-ESRCH		it is not running (not rootContainerGet(), not rootContainerGetPidFD(), not rootContainerFacts())
- *	-ENOTUNIQ	several containers answer to it; say engine:name or the full id
+ *	-ENOTUNIQ	several containers answer to it; say engine:name, engine@user:name or the full id
  *	-ENOSPC		@buflen is too small; @buffer is untouched (not rootContainerProcessID(),
  *			not rootContainerGet(), not rootContainerGetPidFD())
  *	-EACCES		policy refuses this caller
@@ -264,6 +266,7 @@ int rootContainerGetPidFD(int fd, const char *name, int namelen, struct root_con
  *	-EINVAL		@pid is less than 1, or @record is NULL or of size 0
  *	-ENOENT		it is in no container
  *	-ESRCH		there is no such process
+ *	-ENOTUNIQ	it is in a cgroup that several containers share, and nothing else tells which
  *	-EACCES, -EAGAIN, -ETIMEDOUT, -ENOTCONN, -EPROTO, -EBADF as above
  */
 int rootContainerOfProcess(int fd, int pid, struct root_container *record, size_t recordsize);
@@ -274,8 +277,10 @@ int rootContainerOfProcess(int fd, int pid, struct root_container *record, size_
  * @len:	length of @cgroup in bytes, 1 to ROOT_CGROUP_MAX
  *
  * Return: 0, or
- *	-EINVAL		@cgroup is NULL, empty, too long, contains NUL or does not begin with '/', or @record is NULL or of size 0
+ *	-EINVAL		@cgroup is NULL, empty, too long, contains NUL, does not begin with '/' or has an empty component, or @record is
+ *			NULL or of size 0
  *	-ENOENT		it is no running container's
+ *	-ENOTUNIQ	several containers share it
  *	-EACCES, -EAGAIN, -ETIMEDOUT, -ENOTCONN, -EPROTO, -EBADF as above
  */
 int rootContainerOfCGroup(int fd, const char *cgroup, int len, struct root_container *record, size_t recordsize);

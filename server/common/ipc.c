@@ -359,3 +359,29 @@ int get_ipc_lxc_socket(struct wire_rd *r, struct ipc_lxc_socket *m)
 	m->error = wire_get_u32(r);
 	return wire_rd_done(r);
 }
+
+ssize_t put_ipc_lxc_fifo(struct wire_wr *w, const struct ipc_lxc_fifo *m)
+{
+	wire_put_u32(w, m->path);
+	return wire_wr_done(w);
+}
+
+int get_ipc_lxc_fifo(struct wire_rd *r, struct ipc_lxc_fifo *m)
+{
+	m->path = wire_get_u32(r);
+	return wire_rd_done(r);
+}
+
+ssize_t put_ipc_lxc_fifo_end(struct wire_wr *w, const struct ipc_lxc_fifo_end *m)
+{
+	wire_put_u32(w, m->path);
+	wire_put_u32(w, m->error);
+	return wire_wr_done(w);
+}
+
+int get_ipc_lxc_fifo_end(struct wire_rd *r, struct ipc_lxc_fifo_end *m)
+{
+	m->path = wire_get_u32(r);
+	m->error = wire_get_u32(r);
+	return wire_rd_done(r);
+}

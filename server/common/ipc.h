@@ -160,6 +160,13 @@ struct ipc_lxc_socket { /* LXC_SOCKET: no descriptor if @error is not 0 */
 	uint64_t token;
 	uint32_t error; /* errno value; ECONNREFUSED: not running; EPERM: who listens is not the owner */
 };
+struct ipc_lxc_fifo { /* LXC_FIFO */
+	uint32_t path; /* as in LXC_ASK */
+};
+struct ipc_lxc_fifo_end { /* LXC_FIFO_END: no descriptor if @error is not 0 */
+	uint32_t path;
+	uint32_t error; /* errno value; EBUSY: an lxc-monitord reads it */
+};
 
 struct ipc_moved { /* MOVED, MOVED_REPLY */
 	uint32_t uid; /* of the user */
@@ -194,6 +201,8 @@ IPC_CODEC(facts, ipc_facts); /* the getter does not look for the end: the page d
 IPC_CODEC(joined, ipc_joined);
 IPC_CODEC(lxc_ask, ipc_lxc_ask);
 IPC_CODEC(lxc_socket, ipc_lxc_socket);
+IPC_CODEC(lxc_fifo, ipc_lxc_fifo);
+IPC_CODEC(lxc_fifo_end, ipc_lxc_fifo_end);
 IPC_CODEC(moved, ipc_moved);
 #undef IPC_CODEC
 

@@ -17,6 +17,8 @@
 #define STAT_MAX 2048
 #define STATUS_MAX (16 * 1024)
 #define START_FIELD 22
+#define FLAGS_FIELD 9
+#define FLAG_KERNEL 0x00200000 /* PF_KTHREAD */
 #define UID_MAP_MAX (PROC_UID_RANGES_MAX * 33 + 1) /* three numbers of ten columns */
 
 int procfd_open(pid_t pid)
@@ -120,14 +122,20 @@ static const char *number(const char *p, uint64_t *ret)
 	return p;
 }
 
+static ssize_t read_fdinfo(int proc, int fd, char *text, size_t size)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "self/fdinfo/%d", fd);
+	return proc_read_file(proc, path, text, size);
+}
+
 pid_t procfd_pid(int proc, int pidfd)
 {
-	char path[64], text[1024], *line;
+	char text[1024], *line;
 	uint64_t pid;
-	ssize_t r;
+	ssize_t r = read_fdinfo(proc, pidfd, text, sizeof(text));
 
-	(void)snprintf(path, sizeof(path), "self/fdinfo/%d", pidfd);
-	r = proc_read_file(proc, path, text, sizeof(text));
 	if (r < 0)
 		return (pid_t)r;
 	line = strstr(text, "\nPid:\t");
@@ -137,6 +145,23 @@ pid_t procfd_pid(int proc, int pidfd)
 	if (!number(line + strlen("\nPid:\t"), &pid) || pid == 0 || pid > INT32_MAX)
 		return -ESRCH;
 	return (pid_t)pid;
+}
+
+int procfd_outermost(int proc, int pidfd)
+{
+	char text[1024], *line;
+	ssize_t r = read_fdinfo(proc, pidfd, text, sizeof(text));
+	const char *end;
+	uint64_t pid;
+
+	if (r < 0)
+		return (int)r;
+	/* A number for each namespace that it is in, from that of @proc on; 0 if it is not in that one. */
+	line = strstr(text, "\nNSpid:\t");
+	if (!line || line[strlen("\nNSpid:\t")] == '-')
+		return -ESRCH;
+	end = number(line + strlen("\nNSpid:\t"), &pid);
+	return end && *end == '\n' && pid > 0 ? 0 : -EPERM;
 }
 
 int proc_read_stat(int proc, pid_t pid, struct proc_stat *ret)
@@ -165,6 +190,8 @@ int proc_read_stat(int proc, pid_t pid, struct proc_stat *ret)
 			return -EBADMSG;
 		if (field == 4)
 			s.ppid = (pid_t)value;
+		if (field == FLAGS_FIELD)
+			s.is_kernel = (value & FLAG_KERNEL) != 0;
 	}
 	s.start_ticks = value;
 	*ret = s;
@@ -333,12 +360,23 @@ static bool has_controller(const struct cgroup_line *l, const char *name)
 	return false;
 }
 
+/* Not every engine fills every hierarchy: each of these says "/" for some engine. "" is the unified one. */
+static const char *const hierarchies[] = {"freezer", "memory", "devices", "name=systemd", ""};
+#define NHIERARCHIES (sizeof(hierarchies) / sizeof(hierarchies[0]))
+
+bool proc_selects_cgroup(const struct cgroup_line *line)
+{
+	for (size_t i = 0; i < NHIERARCHIES; i++) {
+		if (has_controller(line, hierarchies[i]))
+			return true;
+	}
+	return false;
+}
+
 ssize_t proc_select_cgroup(const char *text, size_t len, char *buffer, size_t size)
 {
-	/* Not every engine fills every hierarchy: each of these says "/" for some engine. "" is the unified one. */
-	static const char *const order[] = {"freezer", "memory", "devices", "name=systemd", ""};
 	struct cgroup_line line, best = {.path = NULL};
-	size_t best_rank = sizeof(order) / sizeof(order[0]);
+	size_t best_rank = NHIERARCHIES;
 
 	while (proc_next_cgroup(&text, &len, &line)) {
 		if (!best.path) {
@@ -346,7 +384,7 @@ ssize_t proc_select_cgroup(const char *text, size_t len, char *buffer, size_t si
 			best.path_len = 1; /* "/", until a better one comes */
 		}
 		for (size_t i = 0; line.path_len > 1 && i < best_rank; i++) {
-			if (has_controller(&line, order[i])) {
+			if (has_controller(&line, hierarchies[i])) {
 				best = line;
 				best_rank = i;
 			}

@@ -21,6 +21,8 @@ bool procfd_alive(int pidfd);
 uint64_t procfd_inode(int pidfd);
 /* The number of the process behind @pidfd in the PID namespace of @proc; -ESRCH once it is reaped. */
 pid_t procfd_pid(int proc, int pidfd);
+/* It is in the PID namespace of @proc, and not in one below it: 0; -EPERM: it is elsewhere; -ESRCH once it is reaped. */
+int procfd_outermost(int proc, int pidfd);
 int procfd_signal(int pidfd, int signo);
 
 /*
@@ -30,6 +32,7 @@ struct proc_stat {
 	char state; /* R S D T Z X ... */
 	pid_t ppid;
 	uint64_t start_ticks; /* field 22 */
+	bool is_kernel; /* a thread of the kernel's */
 };
 int proc_read_stat(int proc, pid_t pid, struct proc_stat *ret);
 
@@ -70,6 +73,9 @@ struct cgroup_line {
 };
 /* Takes the next line of the right form off the text; false when there is none left. */
 bool proc_next_cgroup(const char **text, size_t *len, struct cgroup_line *ret);
+
+/* It is of one of the hierarchies that proc_select_cgroup() looks at. */
+bool proc_selects_cgroup(const struct cgroup_line *line);
 
 /* Reads a whole small file below @dir without following a last link: the length (NUL added behind it), -EFBIG if it is larger than
  * @size - 1 bytes, -EINVAL if it is not a regular file (or /proc's), -errno. */

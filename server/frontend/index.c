@@ -243,14 +243,14 @@ const char *index_engine(const struct index *ix, unsigned i)
 	return i < ix->nengines ? ix->engines[i].name : NULL;
 }
 
+/* The first that comes after all that have @number. */
 static struct record *after(const struct sorted *s, uint64_t number)
 {
-	struct probe p = {.key = STR(""), .rid = number};
+	struct probe p = {.key = STR(""), .generation = number + 1, .rid = s->by == INDEX_BY_RID ? number + 1 : 0};
 	size_t at;
 
 	if (number == UINT64_MAX)
 		return NULL;
-	p.rid++;
 	at = sorted_search(s, &p);
 	return at < s->n ? s->v[at] : NULL;
 }

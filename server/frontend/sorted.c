@@ -25,11 +25,6 @@ static struct str key_of(const struct record *r, enum index_key by)
 	return STR("");
 }
 
-static uint64_t number_of(const struct record *r, enum index_key by)
-{
-	return by == INDEX_BY_GENERATION ? r->generation : r->rid;
-}
-
 static bool below(const struct record *r, const struct sorted *s, const struct probe *p)
 {
 	struct str key = key_of(r, s->by);
@@ -45,9 +40,11 @@ static bool below(const struct record *r, const struct sorted *s, const struct p
 		return true;
 	if (key.len > p->key.len && !p->prefix)
 		return false;
+	if (s->by == INDEX_BY_GENERATION && r->generation != p->generation)
+		return r->generation < p->generation;
 	if (s->by != INDEX_BY_RID && s->by != INDEX_BY_GENERATION && r->owner != p->owner)
 		return r->owner < p->owner;
-	return number_of(r, s->by) < p->rid;
+	return r->rid < p->rid;
 }
 
 size_t sorted_search(const struct sorted *s, const struct probe *p)
@@ -67,7 +64,7 @@ size_t sorted_search(const struct sorted *s, const struct probe *p)
 
 static size_t place_of(const struct sorted *s, const struct record *r)
 {
-	struct probe p = {.key = key_of(r, s->by), .owner = r->owner, .rid = number_of(r, s->by)};
+	struct probe p = {.key = key_of(r, s->by), .owner = r->owner, .generation = r->generation, .rid = r->rid};
 
 	return sorted_search(s, &p);
 }

@@ -26,7 +26,8 @@ struct sorted {
 struct probe {
 	struct str key;
 	uint32_t owner;
-	uint64_t rid; /* or generation */
+	uint64_t generation; /* by generation alone */
+	uint64_t rid;
 	bool prefix;
 };
 

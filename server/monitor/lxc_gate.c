@@ -18,6 +18,10 @@
 #define LXC_CMD_GET_INIT_PIDFD 18
 #define LXC_STATES 8
 
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76 /* Linux 6.5 */
+#endif
+
 struct lxc_request {
 	int cmd;
 	int datalen;
@@ -91,6 +95,18 @@ static int check_listener(int fd, const char *lxcpath)
 	return cred.uid == st.st_uid ? 0 : -EPERM;
 }
 
+/* Root of a container without a user namespace, in the host's network namespace, passes for root there. Whose process listened is of no use
+ * against it: lxc-start has ended by then, and so may have the impostor's. But who answers is alive, and the resolver is told by the kernel
+ * which process that is, if it was to be told before the answer was sent. */
+static int want_sender(int fd)
+{
+	int one = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) < 0)
+		return -errno;
+	return setsockopt(fd, SOL_SOCKET, SO_PASSPIDFD, &one, sizeof(one)) < 0 && errno != ENOPROTOOPT ? -errno : 0;
+}
+
 static int send_request(int fd, int cmd, const void *data, int datalen)
 {
 	struct lxc_request request = {.cmd = cmd, .datalen = datalen};
@@ -129,6 +145,8 @@ int lxc_gate_open(const char *lxcpath, struct str name, enum ipc_lxc_command com
 		return -errno;
 	/* Before a byte is sent: the request carries our credentials. */
 	r = check_listener(fd, lxcpath);
+	if (r == 0)
+		r = want_sender(fd);
 	if (r < 0)
 		return r;
 	errno = 0;

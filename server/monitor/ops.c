@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "../../proto/proto.h"
+#include "lxc_fifo.h"
 #include "lxc_gate.h"
 #include "monitor.h"
 #include "reply.h"
@@ -18,6 +19,7 @@ union request {
 	struct ipc_cancel cancel;
 	struct ipc_program_list program_list;
 	struct ipc_lxc_ask lxc_ask;
+	struct ipc_lxc_fifo lxc_fifo;
 	struct ipc_moved moved;
 };
 
@@ -54,6 +56,11 @@ static int read_program_list(struct wire_rd *r, union request *q)
 static int read_lxc_ask(struct wire_rd *r, union request *q)
 {
 	return get_ipc_lxc_ask(r, &q->lxc_ask);
+}
+
+static int read_lxc_fifo(struct wire_rd *r, union request *q)
+{
+	return get_ipc_lxc_fifo(r, &q->lxc_fifo);
 }
 
 static int read_moved(struct wire_rd *r, union request *q)
@@ -111,6 +118,13 @@ static int op_lxc_ask(struct monitor *m, const struct session *s, uint32_t seria
 	return lxc_gate_ask(m, &q->lxc_ask);
 }
 
+static int op_lxc_fifo(struct monitor *m, const struct session *s, uint32_t serial, const union request *q)
+{
+	(void)s;
+	(void)serial;
+	return lxc_fifo_ask(m, &q->lxc_fifo);
+}
+
 static int op_moved(struct monitor *m, const struct session *s, uint32_t serial, const union request *q)
 {
 	(void)s;
@@ -135,6 +149,7 @@ static const struct op {
 	{CONFINED_FRONTEND, IPC_CANCEL, SESSION_HANDED, RIGHT_PROGRAMS, read_cancel, op_cancel},
 	{CONFINED_FRONTEND, IPC_PROGRAM_LIST_REQ, SESSION_HANDED, RIGHT_PROGRAMS, read_program_list, op_program_list},
 	{CONFINED_RESOLVER, IPC_LXC_ASK, 0, 0, read_lxc_ask, op_lxc_ask},
+	{CONFINED_RESOLVER, IPC_LXC_FIFO, 0, 0, read_lxc_fifo, op_lxc_fifo},
 	{CONFINED_RESOLVER, IPC_MOVED, 0, 0, read_moved, op_moved},
 };
 

@@ -22,7 +22,7 @@ struct claim_process {
 	const struct proc_stat *stat;
 	const char *cgroups; /* the text of /proc/PID/cgroup */
 	size_t cgroups_len;
-	/* ROOT_CGROUP_MAX + 1 bytes, "": which of them is the container's, if that is known better than by proc_select_cgroup(). */
+	/* ROOT_CGROUP_MAX + 1 bytes, "": which of them is the init's, if that is known better than by proc_select_cgroup(). */
 	char *cgroup;
 };
 
@@ -31,17 +31,28 @@ struct claim {
 	bool has_start;
 	uint64_t start_ticks; /* field 22 of /proc/PID/stat */
 	const char *cgroup; /* where the engine put it, as a path of a hierarchy; NULL or "": does not say */
+	const char *
+		unit; /* the systemd unit whose cgroup is the container's, if that is above @cgroup; NULL or "": does not say */
 	const struct owner
 		*owner; /* whose process it has to be; NULL: a system's engine says so, which may be anybody's */
 	/* What else tells whether it is this process, where the file has no start time; asked while it is pinned. 0, -ESTALE, -errno. */
 	int (*holds)(const struct claim *claim, const struct claim_process *p);
 };
 
+/* Where an init is in one hierarchy. */
+struct init_cgroup {
+	char *path; /* NULL: in none of its own */
+	size_t own; /* how much of it is the container's own */
+};
+
 struct init {
 	int pidfd; /* -1: no live process */
 	pid_t pid;
 	uint64_t start_ticks;
-	char *cgroup;
+	uint64_t inode; /* its pidfd's, where pidfds have numbers of their own; else 0 */
+	char *cgroup; /* the container's own: its init's, or one above */
+	char *init_cgroup; /* its init's where that is deeper; else NULL */
+	struct init_cgroup freezer, unified; /* what may be frozen */
 };
 #define INIT_NONE ((struct init){.pidfd = -1})
 
@@ -55,5 +66,8 @@ int claim_check_pidfd(int proc, int pidfd, struct init *ret);
 
 /* One of the cgroups in the text of /proc/PID/cgroup is @hint or below it. */
 bool claim_cgroup_agrees(const char *text, size_t len, const char *hint);
+/* How much of @path, where the init is, is the container's own: what the claim says if it is that or below it; without such a word
+ * that of LXC's payload, or all of it. */
+size_t claim_own_cgroup(const struct claim *claim, const char *path);
 
 #endif

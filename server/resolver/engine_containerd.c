@@ -8,8 +8,10 @@
  * readable. Ids are unique in a namespace only.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../../include/rootbroker.h"
 #include "engine_oci.h"
@@ -109,6 +111,15 @@ static void look(struct member *m, int dir)
 	runtime_apply(m, dir, &claim, name);
 }
 
+static const char *behind(const struct member *m)
+{
+	char path[ROOT_ID_MAX + sizeof("/state.json")];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/state.json", m->id);
+	return fstatat(m->of->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 ? "/state.json" : "/status";
+}
+
 static void nothing(struct member *m)
 {
 	(void)m;
@@ -120,6 +131,7 @@ static const struct member_ops container_ops = {
 	.matters = matters,
 	.init = nothing,
 	.look = look,
+	.behind = behind,
 	.fini = nothing,
 };
 

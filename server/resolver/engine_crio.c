@@ -190,8 +190,7 @@ static void take_state(struct container *c, const json_t *root, const char *stat
 	else
 		table_set_stopped(ctx->table, &c->run);
 	if (strcmp(status, "stopped") == 0 && json_number(root, "exitCode", &code) && code <= 255) {
-		table_set_exit(ctx->table, &c->run, (uint32_t)code << 8);
-		table_set_exit(ctx->table, &c->listed.entry, (uint32_t)code << 8);
+		table_claim_exit(ctx->table, &c->run, (uint32_t)code << 8);
 	}
 }
 
@@ -313,6 +312,14 @@ static const struct listed_ops ops = {
 
 /* --- The engine -------------------------------------------------------------------------------------------------- */
 
+static void run_source(const struct entry *e, char *text, size_t size)
+{
+	const struct container *c = (const void *)((const char *)e - offsetof(struct container, run));
+
+	(void)snprintf(text, size, "%s/%s/%s/" USERDATA "/" STATE_FILE, c->listed.of->dir->path, c->listed.store,
+		       table_id(e));
+}
+
 static int crio_open(struct engine_dir *d)
 {
 	struct crio *x = mem_new(sizeof(*x));
@@ -320,6 +327,7 @@ static int crio_open(struct engine_dir *d)
 	d->own = x;
 	x->run_scope = engine_scope(d);
 	x->run_scope.level = TABLE_RUN;
+	x->run_scope.source = run_source;
 	return podman_open_lists(&x->podman, d, &ops);
 }
 

@@ -47,6 +47,17 @@ static pid_t paused_pid(const json_t *root)
 	return (pid_t)pid;
 }
 
+/* Of one that has run, and runs no more. */
+static void claim_exit(struct table *t, struct member *m, const json_t *state)
+{
+	const char *finished = json_text(state, "FinishedAt", 64);
+	uint64_t code;
+
+	if (json_is_false(json_object_get(state, "Running")) && finished && strncmp(finished, "0001-", 5) != 0 &&
+	    json_number(state, "ExitCode", &code) && code <= UINT8_MAX)
+		table_claim_exit(t, &m->entry, (uint32_t)code << 8);
+}
+
 static void look(struct member *m, int dir)
 {
 	struct table *t = m->of->dir->ctx->table;
@@ -68,6 +79,13 @@ static void look(struct member *m, int dir)
 		table_add(t, &m->entry, &m->of->scope, m->id);
 	table_set_name(t, &m->entry, name_of(root));
 	table_set_paused(t, &m->entry, paused_pid(root));
+	claim_exit(t, m, json_object_get(root, "State"));
+}
+
+static const char *behind(const struct member *m)
+{
+	(void)m;
+	return "/" CONFIG_FILE;
 }
 
 static void nothing(struct member *m)
@@ -81,6 +99,7 @@ static const struct member_ops container_ops = {
 	.matters = matters,
 	.init = nothing,
 	.look = look,
+	.behind = behind,
 	.fini = nothing,
 };
 

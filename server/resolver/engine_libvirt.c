@@ -189,6 +189,12 @@ static void look(struct member *m, int dir)
 	member_claim(m, domain.uuid, domain.name, state_of(&domain), &domain.claim);
 }
 
+static const char *behind(const struct member *m)
+{
+	(void)m;
+	return SUFFIX;
+}
+
 static void nothing(struct member *m)
 {
 	(void)m;
@@ -199,6 +205,7 @@ static const struct member_ops ops = {
 	.id_of = id_of,
 	.init = nothing,
 	.look = look,
+	.behind = behind,
 	.fini = nothing,
 };
 
@@ -209,5 +216,5 @@ static int libvirt_open(struct engine_dir *d)
 	return plain_open(d, &ops);
 }
 
-const struct engine engine_libvirt_lxc = {"libvirt-lxc", TABLE_OWN,   libvirt_open, plain_settle,
+const struct engine engine_libvirt_lxc = {"libvirt-lxc", TABLE_EXACT, libvirt_open, plain_settle,
 					  plain_rescan,  plain_ended, plain_close};

@@ -9,8 +9,13 @@
  * - the cgroup lxc.monitor.NAME or lxc.payload.NAME is made: the socket listens by then, and answers when the container has started;
  * - the lock /run/lxc/lock/LXCPATH/.NAME is closed: every start, stop and freeze takes it before (a start with -d also after);
  * - its init ends: when it reboots, the socket stays, and answers when init is there again;
- * - a running container's monitor tells of the next change of state.
+ * - a running container's monitor tells of the next change of state;
+ * - in a lxcpath that is a user's, the config has been read.
  * A hint may come before what it hints at, so a few more questions follow it, further and further apart, and then no more.
+ *
+ * Where LXC's fifo can be read (lxc_fifo.h) it tells each change and how the init ended. The questions are asked all the same: a fifo to which
+ * nobody writes, as when LXC is built for another run directory, looks like one in whose lxcpath nothing happens. lxc_container.h
+ * makes one story of the two.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,15 +26,9 @@
 
 #include "../../include/rootbroker.h"
 #include "../common/cleanup.h"
-#include "../common/log.h"
 #include "engine.h"
-#include "lxc_ask.h"
+#include "lxc_container.h"
 #include "mem.h"
-#include "members.h"
-
-#define TRIES 6
-#define FIRST_TRY_MS 20 /* then 4 times as long each: 27 seconds in all */
-#define CALM_MS 250
 
 /* In a hybrid tree the hierarchies that LXC surely uses; in a unified one only the first exists. */
 static const char *const cgroup_dirs[] = {"", "/unified", "/systemd", "/freezer"};
@@ -43,142 +42,18 @@ struct cgroup_listener {
 
 struct lxc {
 	struct members members;
+	struct lxc_answers answers;
+	struct lxc_fifo fifo;
 	struct listener lock_listener;
 	struct chain locks;
 	struct cgroup_listener cgroups[NCGROUPS];
 };
 
-struct container {
-	struct member member; /* its entry is in the table while there is a config */
-	struct lxc_ask ask; /* its state, then its init */
-	struct lxc_ask watch; /* while it runs: the next change of state */
-	uint64_t watch_began_ms;
-	enum lxc_state state; /* as last answered */
-	bool again; /* a hint came while a question was open */
-	struct timer retry;
-	int tries; /* that are left */
-};
-
-static void inquire(struct container *c);
-
-/* --- Asking ------------------------------------------------------------------------------------------------------ */
-
-/* Something happened, or is about to. */
-static void hint(struct container *c, int tries)
-{
-	if (!table_has(&c->member.entry))
-		return;
-	c->tries = tries;
-	timer_cancel(c->member.of->dir->ctx->loop, &c->retry);
-	if (lxc_asking(&c->ask))
-		c->again = true;
-	else
-		inquire(c);
-}
-
-static void on_retry(struct timer *t)
-{
-	inquire(container_of(t, struct container, retry));
-}
-
-/* The question is answered; @sure: and nothing is on its way that would change it. */
-static void conclude(struct container *c, bool sure)
-{
-	uint64_t delay = FIRST_TRY_MS;
-
-	if (c->again) {
-		inquire(c);
-		return;
-	}
-	if (sure || c->tries == 0)
-		return;
-	for (int i = c->tries; i < TRIES; i++)
-		delay *= 4;
-	c->tries--;
-	timer_set(c->member.of->dir->ctx->loop, &c->retry, delay);
-}
-
-static void not_running(struct container *c)
-{
-	table_set_stopped(c->member.of->dir->ctx->table, &c->member.entry);
-	lxc_ask_cancel(&c->watch);
-	conclude(c, false);
-}
-
-static void on_change(struct lxc_ask *a, const struct lxc_answer *said)
-{
-	struct container *c = container_of(a, struct container, watch);
-
-	/* Not understood: an LXC that does not know the question. The other hints remain. */
-	if (said->error && said->error != -EPIPE)
-		return;
-	if (loop_now_ms() - c->watch_began_ms >= CALM_MS) {
-		hint(c, TRIES);
-	} else if (!lxc_asking(&c->ask)) { /* one that always answers at once must not keep us busy */
-		c->tries = TRIES;
-		timer_set(c->member.of->dir->ctx->loop, &c->retry, CALM_MS);
-	}
-}
-
-static uint32_t shown_state(enum lxc_state s)
-{
-	if (s == LXC_FROZEN)
-		return ROOT_CONTAINER_PAUSED;
-	if (s == LXC_STOPPING || s == LXC_ABORTING)
-		return ROOT_CONTAINER_STOPPING;
-	return ROOT_CONTAINER_RUNNING;
-}
-
-static void on_init(struct lxc_ask *a, const struct lxc_answer *said)
-{
-	struct container *c = container_of(a, struct container, ask);
-	struct engine_dir *d = c->member.of->dir;
-	struct init init = INIT_NONE;
-	int r = said->error;
-
-	if (r == 0)
-		r = claim_check_pidfd(d->ctx->proc, said->pidfd, &init);
-	if (r < 0) {
-		log_debug("lxc %s: no init: %s", c->member.id, strerror(-r));
-		not_running(c);
-		return;
-	}
-	table_set_running(d->ctx->table, &c->member.entry, shown_state(c->state), &init);
-	if (c->state == LXC_RUNNING && !lxc_asking(&c->watch)) {
-		c->watch_began_ms = loop_now_ms();
-		lxc_ask(d->ctx->asker, &c->watch, d->index, c->member.id, IPC_LXC_WATCH);
-	}
-	conclude(c, c->state == LXC_RUNNING);
-}
-
-static void on_state(struct lxc_ask *a, const struct lxc_answer *said)
-{
-	struct container *c = container_of(a, struct container, ask);
-
-	if (said->error == -EPERM)
-		log_warning("lxc %s: its socket is somebody else's, who does not own %s", c->member.id,
-			    c->member.of->dir->path);
-	if (said->error || said->state == LXC_STOPPED || said->state == LXC_STARTING) {
-		not_running(c);
-		return;
-	}
-	c->state = said->state;
-	c->ask.answered = on_init;
-	lxc_ask(c->member.of->dir->ctx->asker, &c->ask, c->member.of->dir->index, c->member.id, IPC_LXC_INIT_PIDFD);
-}
-
-static void inquire(struct container *c)
-{
-	c->again = false;
-	c->ask.answered = on_state;
-	lxc_ask(c->member.of->dir->ctx->asker, &c->ask, c->member.of->dir->index, c->member.id, IPC_LXC_STATE);
-}
-
 /* --- Containers -------------------------------------------------------------------------------------------------- */
 
-static struct container *of_member(struct member *m)
+static struct lxc_container *of_member(struct member *m)
 {
-	return container_of(m, struct container, member);
+	return container_of(m, struct lxc_container, member);
 }
 
 static bool matters(const struct member *m, const char *file)
@@ -189,30 +64,25 @@ static bool matters(const struct member *m, const char *file)
 
 static void init(struct member *m)
 {
-	struct container *c = of_member(m);
-
-	c->watch.answered = on_change;
-	c->retry.expired = on_retry;
+	lxc_container_init(of_member(m), &container_of(m->of, struct lxc, members)->answers);
 }
 
 static void fini(struct member *m)
 {
-	struct container *c = of_member(m);
-
-	lxc_ask_cancel(&c->ask);
-	lxc_ask_cancel(&c->watch);
-	timer_cancel(m->of->dir->ctx->loop, &c->retry);
+	lxc_container_fini(of_member(m));
 }
 
 static void list(struct member *m, const char *name)
 {
 	struct table *t = m->of->dir->ctx->table;
 
-	if (table_has(&m->entry))
+	if (table_has(&m->entry)) {
+		lxc_container_hint_calmly(of_member(m));
 		return;
+	}
 	table_add(t, &m->entry, &m->of->scope, m->id);
 	table_set_name(t, &m->entry, name);
-	hint(of_member(m), 0);
+	lxc_container_hint(of_member(m), 0);
 }
 
 static void look(struct member *m, int dir)
@@ -227,17 +97,24 @@ static void look(struct member *m, int dir)
 	member_unlist(m);
 }
 
+static const char *behind(const struct member *m)
+{
+	(void)m;
+	return "/config, and its command socket";
+}
+
 static void rescanned(struct member *m)
 {
-	hint(of_member(m), TRIES);
+	lxc_container_hint(of_member(m), LXC_HINTED);
 }
 
 static const struct member_ops ops = {
-	.size = sizeof(struct container),
+	.size = sizeof(struct lxc_container),
 	.mask = WATCH_NAMES,
 	.matters = matters,
 	.init = init,
 	.look = look,
+	.behind = behind,
 	.fini = fini,
 	.rescanned = rescanned,
 };
@@ -264,10 +141,21 @@ static void look_link(struct member *m, int dir)
 }
 
 static const struct member_ops link_ops = {
-	.size = sizeof(struct container),
+	.size = sizeof(struct lxc_container),
 	.id_of = link_id,
 	.init = init,
 	.look = look_link,
+	.fini = fini,
+	.rescanned = rescanned,
+};
+
+/* A user's LXC has its locks and its cgroups where that user's environment says; but it reads the configuration before a start. */
+static const struct member_ops user_ops = {
+	.size = sizeof(struct lxc_container),
+	.mask = WATCH_NAMES | IN_CLOSE_NOWRITE,
+	.matters = matters,
+	.init = init,
+	.look = look,
 	.fini = fini,
 	.rescanned = rescanned,
 };
@@ -279,7 +167,7 @@ static void hint_name(struct lxc *x, const char *name)
 	struct member *m = members_find(&x->members, name);
 
 	if (m)
-		hint(of_member(m), TRIES);
+		lxc_container_hint(of_member(m), LXC_HINTED);
 }
 
 /* lxc.payload.NAME, or lxc.payload.NAME-1 where a cgroup of an earlier run is left. */
@@ -328,11 +216,32 @@ static void on_locks_moved(struct chain *chain)
 	/* Locks that were taken before we watched. */
 	MAP_EACH(&x->members.by_id, i, n)
 	{
-		struct container *c = container_of(n, struct container, member.node);
+		struct lxc_container *c = container_of(n, struct lxc_container, member.node);
 
 		(void)snprintf(lock, sizeof(lock), ".%s", c->member.id);
 		if (fstatat(fd, lock, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			hint(c, TRIES);
+			lxc_container_hint(c, LXC_HINTED);
+	}
+}
+
+static void on_heard(struct lxc_fifo *f, const char *name, const struct lxc_message *said)
+{
+	struct member *m = members_find(&container_of(f, struct lxc, fifo)->members, name);
+
+	if (m)
+		lxc_container_heard(of_member(m), said);
+}
+
+static void on_gap(struct lxc_fifo *f)
+{
+	struct lxc *x = container_of(f, struct lxc, fifo);
+
+	x->answers.told = lxc_fifo_reads(f);
+	MAP_EACH(&x->members.by_id, i, n)
+	{
+		struct lxc_container *c = container_of(n, struct lxc_container, member.node);
+
+		lxc_container_hint(c, c->tries);
 	}
 }
 
@@ -344,6 +253,9 @@ static void lxc_settle(struct engine_dir *d)
 
 	chain_settle(&x->locks);
 	members_settle(&x->members);
+	/* In this order: see lxc_container.h. */
+	lxc_fifo_settle(&x->fifo);
+	lxc_answers_settle(&x->answers);
 }
 
 static void lxc_rescan(struct engine_dir *d)
@@ -351,13 +263,14 @@ static void lxc_rescan(struct engine_dir *d)
 	struct lxc *x = d->own;
 
 	x->locks.dirty = true;
+	lxc_fifo_rescan(&x->fifo);
 	members_rescan(&x->members);
 }
 
 static void lxc_ended(struct engine_dir *d, struct entry *e)
 {
 	(void)d;
-	hint(container_of(e, struct container, member.entry), TRIES);
+	lxc_container_ended(container_of(e, struct lxc_container, member.entry));
 }
 
 static void watch_cgroups(struct lxc *x, const struct engine_ctx *ctx)
@@ -385,8 +298,11 @@ static int lxc_open(struct engine_dir *d)
 	x->locks.moved = on_locks_moved;
 	(void)snprintf(path, sizeof(path), "%s/lock%s", d->ctx->run_lxc, d->path);
 	chain_open(&x->locks, d->ctx->watch, path);
+	x->fifo.heard = on_heard;
+	x->fifo.gap = on_gap;
+	lxc_fifo_open(&x->fifo, d);
 	watch_cgroups(x, d->ctx);
-	return members_open(&x->members, d, d->engine == &engine_lxc ? &ops : &link_ops);
+	return members_open(&x->members, d, d->engine != &engine_lxc ? &link_ops : d->owner ? &user_ops : &ops);
 }
 
 static void lxc_close(struct engine_dir *d)
@@ -394,6 +310,7 @@ static void lxc_close(struct engine_dir *d)
 	struct lxc *x = d->own;
 
 	members_close(&x->members);
+	lxc_fifo_close(&x->fifo);
 	chain_close(&x->locks);
 	watch_remove(d->ctx->watch, &x->lock_listener);
 	for (size_t i = 0; i < NCGROUPS; i++)
@@ -401,6 +318,6 @@ static void lxc_close(struct engine_dir *d)
 	free(x);
 }
 
-const struct engine engine_lxc = {"lxc", TABLE_OWN, lxc_open, lxc_settle, lxc_rescan, lxc_ended, lxc_close};
-const struct engine engine_lxd = {"lxd", TABLE_OWN, lxc_open, lxc_settle, lxc_rescan, lxc_ended, lxc_close};
-const struct engine engine_incus = {"incus", TABLE_OWN, lxc_open, lxc_settle, lxc_rescan, lxc_ended, lxc_close};
+const struct engine engine_lxc = {"lxc", TABLE_EXACT, lxc_open, lxc_settle, lxc_rescan, lxc_ended, lxc_close};
+const struct engine engine_lxd = {"lxd", TABLE_EXACT, lxc_open, lxc_settle, lxc_rescan, lxc_ended, lxc_close};
+const struct engine engine_incus = {"incus", TABLE_EXACT, lxc_open, lxc_settle, lxc_rescan, lxc_ended, lxc_close};

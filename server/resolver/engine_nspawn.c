@@ -171,6 +171,7 @@ static bool parse(char *text, size_t len, struct machine *m)
 	    (m->pidfd_id && !number(m->pidfd_id, UINT64_MAX, &m->inode)))
 		return false;
 	m->claim.pid = (pid_t)pid;
+	m->claim.unit = m->scope;
 	return true;
 }
 
@@ -258,7 +259,8 @@ static bool watch_leader(struct container *c, const char *hierarchy)
 {
 	const struct engine_ctx *ctx = c->member.of->dir->ctx;
 	const char *mounts[] = {hierarchy[0] ? hierarchy : "unified", hierarchy[0] ? NULL : ""};
-	const char *cgroup = c->member.entry.init.cgroup;
+	const struct init *init = &c->member.entry.init;
+	const char *cgroup = init->init_cgroup ? init->init_cgroup : init->cgroup;
 	char path[PATH_MAX];
 
 	for (size_t i = 0; cgroup && i < 2 && mounts[i]; i++) {

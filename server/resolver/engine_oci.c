@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -42,6 +43,7 @@ static bool parse_crun(const json_t *root, struct claim *ret)
 	if (!take_pid(root, "pid", "process-start-time", ret))
 		return false;
 	ret->cgroup = json_text(root, "cgroup-path", ROOT_CGROUP_MAX);
+	ret->unit = json_text(root, "scope", NAME_MAX); /* with systemd: the init is in SCOPE/container */
 	return true;
 }
 
@@ -139,6 +141,11 @@ static void look(struct member *m, int dir)
 		runtime_apply(m, dir, &claim, m->id);
 }
 
+static const char *behind(const struct member *m)
+{
+	return runtime_of(m) == &runtime_crun ? "/status" : "/state.json";
+}
+
 static void nothing(struct member *m)
 {
 	(void)m;
@@ -150,6 +157,7 @@ static const struct member_ops ops = {
 	.matters = matters,
 	.init = nothing,
 	.look = look,
+	.behind = behind,
 	.fini = nothing,
 };
 

@@ -171,6 +171,18 @@ static void on_graphroot(struct listener *l, uint32_t mask, const char *name)
 	}
 }
 
+static void source(const struct entry *e, char *text, size_t size)
+{
+	const struct podman *p = ((const struct listed *)(const void *)e)->of; /* embedded first */
+
+	for (size_t i = 0; i < PODMAN_DRIVERS * PODMAN_FILES; i++) {
+		const struct store *s = &p->stores[i / PODMAN_FILES];
+
+		if (e->scope == &s->lists[i % PODMAN_FILES].scope)
+			(void)snprintf(text, size, "%s/%s/%s", p->dir->path, s->name, files[i % PODMAN_FILES]);
+	}
+}
+
 static void settle_store(struct store *s)
 {
 	struct engine_dir *d = s->podman->dir;
@@ -222,8 +234,10 @@ int podman_open_lists(struct podman *p, struct engine_dir *d, const struct liste
 		s->listener.event = on_store;
 		s->reopen = true;
 		(void)snprintf(s->name, sizeof(s->name), "%s-containers", drivers[i]);
-		for (size_t k = 0; k < PODMAN_FILES; k++)
+		for (size_t k = 0; k < PODMAN_FILES; k++) {
 			s->lists[k].scope = engine_scope(d);
+			s->lists[k].scope.source = source;
+		}
 	}
 	return watch_add(d->ctx->watch, &p->listener, d->fd, WATCH_NAMES);
 }

@@ -149,6 +149,12 @@ static void look(struct member *m, int dir)
 	member_claim(m, m->id, m->id, shown, &c.claim);
 }
 
+static const char *behind(const struct member *m)
+{
+	(void)m;
+	return "/" STATE_FILE;
+}
+
 static void nothing(struct member *m)
 {
 	(void)m;
@@ -160,6 +166,7 @@ static const struct member_ops ops = {
 	.matters = matters,
 	.init = nothing,
 	.look = look,
+	.behind = behind,
 	.fini = nothing,
 };
 

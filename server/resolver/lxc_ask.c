@@ -9,6 +9,11 @@
 
 #include "../common/cleanup.h"
 #include "../common/log.h"
+#include "../common/procfd.h"
+
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 4 /* Linux 6.5 */
+#endif
 
 #define MOMENT_MS 1000
 #define AT_ONCE 64 /* questions: what the monitor's channel surely has room for */
@@ -88,32 +93,76 @@ static void fail(struct lxc_ask *a, int error)
 	answer(a, &said);
 }
 
-/* One answer of exactly @size bytes: the length (0: the end), -EAGAIN, -errno, -EPROTO. */
-static ssize_t take(int fd, void *buf, size_t size, int *ret_fd)
+/* What the kernel says of who sent it, and what was sent along. */
+struct passed {
+	int fd, n; /* of @n descriptors the first */
+	pid_t pid;
+	int pidfd;
+};
+
+static void take_control(struct msghdr *h, struct passed *p)
+{
+	struct ucred cred;
+	int fd;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		if (c->cmsg_level != SOL_SOCKET)
+			continue;
+		if (c->cmsg_type == SCM_CREDENTIALS && c->cmsg_len == CMSG_LEN(sizeof(cred))) {
+			memcpy(&cred, CMSG_DATA(c), sizeof(cred));
+			p->pid = cred.pid;
+		} else if (c->cmsg_type == SCM_PIDFD && c->cmsg_len == CMSG_LEN(sizeof(int))) {
+			memcpy(&p->pidfd, CMSG_DATA(c), sizeof(int));
+		} else if (c->cmsg_type == SCM_RIGHTS) {
+			for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
+				memcpy(&fd, (char *)c + at, sizeof(int));
+				if (p->n++ == 0)
+					p->fd = fd;
+				else
+					(void)close(fd);
+			}
+		}
+	}
+}
+
+/* Who answers must be of the host. Root of a container may pass for root before our monitor, and may name another process as the
+ * sender, but none outside of its own PID namespace. Before Linux 6.5 the process is not pinned: its number could be another's by now, only
+ * if all of them went round since. */
+static int check_sender(const struct lxc_asker *k, const struct passed *p)
+{
+	autoclose int pidfd = p->pidfd < 0 && p->pid > 0 ? procfd_open(p->pid) : -1;
+	int r = p->pid > 0 ? procfd_outermost(k->proc, p->pidfd >= 0 ? p->pidfd : pidfd) : -EPERM;
+
+	return r == 0 || r == -EPERM ? r : -EPIPE; /* what has ended says nothing, either */
+}
+
+/* One answer of exactly @size bytes: the length, -EAGAIN, -errno, -EPROTO, -EPIPE: the end. */
+static ssize_t take(const struct lxc_asker *k, int fd, void *buf, size_t size, int *ret_fd)
 {
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[CMSG_SPACE(sizeof(struct ucred)) + 2 * CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec iov = {.iov_base = buf, .iov_len = size};
-	/* CMSG_LEN: the padding of CMSG_SPACE would have room for a second descriptor. */
 	struct msghdr h = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int))};
-	struct cmsghdr *c;
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct passed p = {.fd = -1, .pidfd = -1};
 	ssize_t n;
+	int r;
 
 	do
 		n = recvmsg(fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
-	for (c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c)) {
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-			memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
-	}
-	if (h.msg_flags & MSG_CTRUNC)
-		return -EPROTO;
-	return n == 0 ? -EPIPE : (size_t)n == size ? n : -EPROTO;
+	take_control(&h, &p);
+	*ret_fd = p.fd;
+	r = n == 0 ? -EPIPE : check_sender(k, &p);
+	if (p.pidfd >= 0)
+		(void)close(p.pidfd);
+	if (r < 0)
+		return r;
+	return (size_t)n == size && p.n <= 1 && !(h.msg_flags & MSG_CTRUNC) ? n : -EPROTO;
 }
 
 static bool good_state(uint64_t v)
@@ -150,7 +199,7 @@ static int read_registration(struct lxc_ask *a, const struct reply *r, struct lx
 static int read_message(struct lxc_ask *a, struct lxc_answer *said)
 {
 	struct message m;
-	ssize_t n = take(a->source.fd, &m, sizeof(m), &said->pidfd);
+	ssize_t n = take(a->asker, a->source.fd, &m, sizeof(m), &said->pidfd);
 
 	if (n < 0)
 		return (int)n;
@@ -163,7 +212,7 @@ static int read_message(struct lxc_ask *a, struct lxc_answer *said)
 static int read_reply(struct lxc_ask *a, struct lxc_answer *said)
 {
 	struct reply r;
-	ssize_t n = take(a->source.fd, &r, sizeof(r), &said->pidfd);
+	ssize_t n = take(a->asker, a->source.fd, &r, sizeof(r), &said->pidfd);
 
 	if (n < 0)
 		return (int)n;

@@ -32,7 +32,7 @@ enum lxc_state {
 
 struct lxc_answer {
 	int error; /* 0, or -errno: -ECONNREFUSED not running, -EPIPE its monitor ended before it answered,
-				 * -EPERM somebody else's socket, -EPROTO nonsense */
+				 * -EPERM somebody else's socket, or of a container, -EPROTO nonsense */
 	enum lxc_state state; /* STATE; and WATCH: the state that it has got to */
 	int pidfd; /* INIT_PIDFD: the asker's; else -1 */
 };
@@ -56,8 +56,12 @@ struct lxc_ask {
 
 struct lxc_asker {
 	struct loop *loop;
+	int proc; /* /proc */
 	/* Sends the question on to the monitor. */
 	void (*send)(struct lxc_asker *k, const struct ipc_lxc_ask *m);
+	/* The same for a fifo: lxc_fifo.h. */
+	void (*send_fifo)(struct lxc_asker *k, const struct ipc_lxc_fifo *m);
+	struct lxc_fifo *fifos;
 	struct map by_token;
 	struct lxc_ask *first, *last; /* not sent yet */
 	unsigned waited_for; /* sent, and not slow */

@@ -39,14 +39,16 @@ static void parse_arguments(int argc, char **argv)
 	}
 }
 
-/* What Landlock lets us read: /proc, and those of the engines' directories that there are. */
+/* What Landlock lets us read: /proc, the cgroups, and those of the engines' directories that there are. */
 static const char **readable_paths(size_t *ret_n)
 {
-	const char **paths = mem_new((resolver.nroots + 1) * sizeof(*paths));
+	const char **paths = mem_new((resolver.nroots + 2) * sizeof(*paths));
 	char(*buffers)[32] = mem_new((resolver.nroots + 1) * sizeof(*buffers));
 	size_t n = 0;
 
 	paths[n++] = "/proc";
+	if (resolver.table.freezers.root >= 0)
+		paths[n++] = RESOLVER_CGROUPS;
 	for (unsigned i = 0; i < resolver.nroots; i++) {
 		paths[n] = root_readable(resolver.roots[i], buffers[i]);
 		n += paths[n] != NULL;

@@ -2,6 +2,7 @@
 /* The directories or files in an engine's directory. Runs in: resolver. See members.h. */
 #include "members.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "../../include/rootbroker.h"
@@ -227,9 +228,18 @@ void members_rescan(struct members *s)
 	s->scan_due = true;
 }
 
+static void source(const struct entry *e, char *text, size_t size)
+{
+	const struct member *m = (const void *)e; /* embedded first */
+	const struct member_ops *o = m->of->ops;
+
+	(void)snprintf(text, size, "%s/%s%s", m->of->path, m->id, o->behind ? o->behind(m) : "");
+}
+
 int members_open_at(struct members *s, struct engine_dir *d, int fd, const char *path, const struct member_ops *ops)
 {
 	*s = (struct members){.dir = d, .path = path, .ops = ops, .scope = engine_scope(d)};
+	s->scope.source = source;
 	s->listener.event = on_directory;
 	return members_move(s, fd);
 }

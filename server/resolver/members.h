@@ -43,6 +43,8 @@ struct member_ops {
 	void (*fini)(struct member *m);
 	/* Events were lost: whatever look() does not see. May be NULL. */
 	void (*rescanned)(struct member *m);
+	/* What its file's path has behind its name: "/status", ".xml". NULL: nothing. */
+	const char *(*behind)(const struct member *m);
 	/* Once for each member, after all looks. May be NULL. */
 	void (*settle)(struct member *m);
 };

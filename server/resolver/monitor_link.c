@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "../common/log.h"
+#include "lxc_fifo.h"
 #include "resolver.h"
 
 static bool take_peer(struct resolver *r)
@@ -20,6 +21,13 @@ static bool take_lxc_socket(struct resolver *r)
 	struct ipc_lxc_socket m;
 
 	return get_ipc_lxc_socket(&r->in.body, &m) == 0 && lxc_asker_socket(&r->asker, &m, ipc_take_fd(&r->in)) == 0;
+}
+
+static bool take_lxc_fifo(struct resolver *r)
+{
+	struct ipc_lxc_fifo_end m;
+
+	return get_ipc_lxc_fifo_end(&r->in.body, &m) == 0 && lxc_fifo_answer(&r->asker, &m, ipc_take_fd(&r->in)) == 0;
 }
 
 static bool take_moved_answer(struct resolver *r)
@@ -46,6 +54,8 @@ void monitor_ready(struct source *s, uint32_t events)
 		good = take_peer(r);
 	else if (n > 0 && r->in.type == IPC_LXC_SOCKET)
 		good = take_lxc_socket(r);
+	else if (n > 0 && r->in.type == IPC_LXC_FIFO_END)
+		good = take_lxc_fifo(r);
 	else if (n > 0 && r->in.type == IPC_MOVED_REPLY)
 		good = take_moved_answer(r);
 	if (!good) {
@@ -54,32 +64,44 @@ void monitor_ready(struct source *s, uint32_t events)
 	}
 }
 
-void monitor_tell_moved(struct resolver *r, uint32_t uid)
+static void send_monitor(struct resolver *r, const struct wire_wr *w)
 {
-	struct ipc_moved m = {.uid = uid};
-	uint8_t buf[64];
-	struct wire_wr w;
-	int e;
+	int e = ipc_send(r->monitor.fd, w, NULL, 0, 0);
 
-	wire_wr_init(&w, buf, sizeof(buf));
-	wire_put_header(&w, IPC_MOVED, 0);
-	(void)put_ipc_moved(&w, &m);
-	e = ipc_send(r->monitor.fd, &w, NULL, 0, 0);
 	if (e < 0)
 		resolver_stop(r, e == -EPIPE || e == -ECONNRESET ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 void monitor_ask(struct lxc_asker *k, const struct ipc_lxc_ask *m)
 {
-	struct resolver *r = container_of(k, struct resolver, asker);
 	uint8_t buf[512];
 	struct wire_wr w;
-	int e;
 
 	wire_wr_init(&w, buf, sizeof(buf));
 	wire_put_header(&w, IPC_LXC_ASK, 0);
 	(void)put_ipc_lxc_ask(&w, m);
-	e = ipc_send(r->monitor.fd, &w, NULL, 0, 0);
-	if (e < 0)
-		resolver_stop(r, e == -EPIPE || e == -ECONNRESET ? EXIT_SUCCESS : EXIT_FAILURE);
+	send_monitor(container_of(k, struct resolver, asker), &w);
+}
+
+void monitor_ask_fifo(struct lxc_asker *k, const struct ipc_lxc_fifo *m)
+{
+	uint8_t buf[64];
+	struct wire_wr w;
+
+	wire_wr_init(&w, buf, sizeof(buf));
+	wire_put_header(&w, IPC_LXC_FIFO, 0);
+	(void)put_ipc_lxc_fifo(&w, m);
+	send_monitor(container_of(k, struct resolver, asker), &w);
+}
+
+void monitor_tell_moved(struct resolver *r, uint32_t uid)
+{
+	struct ipc_moved m = {.uid = uid};
+	uint8_t buf[64];
+	struct wire_wr w;
+
+	wire_wr_init(&w, buf, sizeof(buf));
+	wire_put_header(&w, IPC_MOVED, 0);
+	(void)put_ipc_moved(&w, &m);
+	send_monitor(r, &w);
 }

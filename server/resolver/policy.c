@@ -2,19 +2,21 @@
 /*
  * What the resolver may do, as data. Runs in: resolver.
  *
- * CAP_DAC_READ_SEARCH opens what root alone may read; Landlock confines that to the engines' directories and /proc, for reading.
+ * CAP_DAC_READ_SEARCH opens what root alone may read; Landlock confines that to the engines' directories, /proc and the cgroups, for reading.
  * Watching and stat() are not Landlock's business: a directory's parents are watched though nothing in them can be read. There is
  * no socket(), no connect() and no execve(): its descriptors are what it was given and what it opens to read.
  */
 #include <linux/capability.h>
 #include <seccomp.h>
 
+#include "pidfd_info.h"
 #include "policy.h"
 
 static const struct sandbox_call calls[] = {
 	/* files, to read */
 	{SCMP_SYS(openat), false, 0},
-	{SCMP_SYS(openat2), false, 0}, /* in users' directories: not through links, nor into what they mount */
+	{SCMP_SYS(openat2), false,
+	 0}, /* cgroups, and users' directories: not through links, nor into what they mount */
 	{SCMP_SYS(readlinkat), false, 0}, /* where root's own link on the way to them leads */
 	{SCMP_SYS(read), false, 0},
 	{SCMP_SYS(close), false, 0},
@@ -31,6 +33,7 @@ static const struct sandbox_call calls[] = {
 	{SCMP_SYS(epoll_ctl), false, 0},
 	/* processes, to look at */
 	{SCMP_SYS(pidfd_open), false, 0},
+	{SCMP_SYS(ioctl), true, PIDFD_GET_INFO_V0}, /* how one ended */
 	{SCMP_SYS(poll), false, 0},
 	{SCMP_SYS(ppoll), false, 0},
 	{SCMP_SYS(restart_syscall), false, 0},

@@ -105,7 +105,7 @@ static void catch_up(struct resolver *r)
 	roots_settle(r);
 	resolver_rest(r, loop_now_ms() - begin);
 	/* What is in a directory that has just appeared is for the next resolver to read: until then, no answer is a whole one. */
-	if (r->loop.stop || roots_asking(r) || (!r->end_due && r->nsyncs == 0))
+	if (r->loop.stop || roots_asking(r) || (!r->end_due && r->nsyncs == 0 && r->nquestions == 0))
 		return;
 	if (lxc_asker_busy(&r->asker) && !r->late) {
 		if (r->deadline.deadline_ms == 0)
@@ -120,6 +120,9 @@ static void catch_up(struct resolver *r)
 	for (unsigned i = 0; i < r->nsyncs; i++)
 		frontend_tell_synced(r, r->syncs[i]);
 	r->nsyncs = 0;
+	for (unsigned i = 0; i < r->nquestions; i++)
+		frontend_answer(r, &r->questions[i]);
+	r->nquestions = 0;
 }
 
 static void on_deadline(struct timer *t)
@@ -219,18 +222,20 @@ int resolver_init(struct resolver *r, int monitor_fd)
 	if (e == 0)
 		e = table_init(&r->table, &r->sink);
 	r->table.ended = on_init_ended;
+	r->table.freezers.watch = &r->watch;
+	r->table.freezers.root = open(RESOLVER_CGROUPS, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* Above all that an earlier resolver gave out: a listing that goes on under this one misses nothing. */
 	r->table.last_rid = loop_now_ms() << 20;
-	r->asker = (struct lxc_asker){.loop = &r->loop, .send = monitor_ask};
+	r->asker = (struct lxc_asker){.loop = &r->loop, .send = monitor_ask, .send_fifo = monitor_ask_fifo};
 	r->ctx = (struct engine_ctx){
 		.loop = &r->loop,
 		.watch = &r->watch,
 		.table = &r->table,
 		.asker = &r->asker,
 		.run_lxc = "/run/lxc",
-		.cgroup_root = "/sys/fs/cgroup",
+		.cgroup_root = RESOLVER_CGROUPS,
 	};
-	r->ctx.proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r->asker.proc = r->ctx.proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (e == 0 && r->ctx.proc < 0)
 		e = -errno;
 	if (e == 0)
@@ -272,11 +277,13 @@ void resolver_fini(struct resolver *r)
 	roots_fini(r);
 	lxc_asker_fini(&r->asker);
 	table_fini(&r->table);
+	published_fini(&r->published);
 	watch_fini(&r->watch);
 	watch_fini(&r->users_watch);
 	mounts_clear(&r->mounts);
 	close_fd(&r->mountinfo.fd);
 	ipc_drop(&r->in);
+	close_fd(&r->table.freezers.root);
 	close_fd(&r->ctx.proc);
 	loop_fini(&r->loop);
 }

@@ -13,10 +13,13 @@
 #include "engine.h"
 #include "lxc_ask.h"
 #include "mounts.h"
+#include "published.h"
 #include "walk.h"
 
 #define RESOLVER_ROOTS_MAX 4096
+#define RESOLVER_CGROUPS "/sys/fs/cgroup"
 #define RESOLVER_SYNCS_MAX 256 /* in flight; the frontend has one */
+#define RESOLVER_QUESTIONS_MAX 256 /* likewise; the frontend has a few */
 #define EX_ROOTS 75 /* the engines' directories are not those of the start: start me again */
 #define EX_PROTOCOL 76
 
@@ -33,6 +36,14 @@ struct root {
 	bool left; /* it has changed: the next resolver may read what is there now */
 };
 
+/* FIND_PROCESS, FACTS_REQ */
+struct question {
+	uint16_t type;
+	uint64_t token;
+	uint32_t pid;
+	uint64_t rid;
+};
+
 struct resolver {
 	struct loop loop;
 	struct watcher watch;
@@ -40,6 +51,7 @@ struct resolver {
 		users_watch; /* a user who floods it makes the users' directories be looked at again, not the system's */
 	struct table table;
 	struct table_sink sink;
+	struct published published;
 	struct lxc_asker asker;
 	struct engine_ctx ctx, users_ctx;
 	struct root **roots;
@@ -59,6 +71,8 @@ struct resolver {
 	bool end_due; /* INDEX_END */
 	uint64_t syncs[RESOLVER_SYNCS_MAX];
 	unsigned nsyncs;
+	struct question questions[RESOLVER_QUESTIONS_MAX];
+	unsigned nquestions;
 	struct timer deadline;
 	bool late; /* the deadline has passed */
 	int status; /* exit status once the loop has stopped */
@@ -104,10 +118,12 @@ int frontend_connect(struct resolver *r, int fd); /* takes @fd */
 void frontend_lose(struct resolver *r);
 void frontend_tell_end(struct resolver *r);
 void frontend_tell_synced(struct resolver *r, uint64_t token);
+void frontend_answer(struct resolver *r, const struct question *q);
 
 /* monitor_link.c */
 void monitor_tell_moved(struct resolver *r, uint32_t uid);
 void monitor_ready(struct source *s, uint32_t events);
 void monitor_ask(struct lxc_asker *k, const struct ipc_lxc_ask *m);
+void monitor_ask_fifo(struct lxc_asker *k, const struct ipc_lxc_fifo *m);
 
 #endif

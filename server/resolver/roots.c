@@ -200,6 +200,8 @@ void roots_remounted(struct resolver *r)
 
 void roots_rescan(struct resolver *r, bool users)
 {
+	if (!users)
+		table_rescan(&r->table);
 	for (unsigned i = 0; i < r->nroots; i++) {
 		struct root *root = r->roots[i];
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One record a container. Runs in: resolver. See table.h. */
+/* What the engines say of containers. Runs in: resolver. See table.h; records.c tells it. */
 #include "table.h"
 
 #include <errno.h>
@@ -8,20 +8,14 @@
 #include "../../include/rootbroker.h"
 #include "../common/cleanup.h"
 #include "../common/loop.h"
+#include "../common/procfd.h"
+#include "exit.h"
+#include "group.h"
 #include "mem.h"
-
-struct group {
-	struct map_node node;
-	struct entry *entries;
-	struct group *next_dirty;
-	bool dirty;
-	uint32_t user; /* whose engines say so; 0: the system's */
-	char id[];
-};
 
 int table_init(struct table *t, struct table_sink *sink)
 {
-	*t = (struct table){.sink = sink, .ends_fd = epoll_create1(EPOLL_CLOEXEC)};
+	*t = (struct table){.sink = sink, .freezers.root = -1, .ends_fd = epoll_create1(EPOLL_CLOEXEC)};
 	return t->ends_fd < 0 ? -errno : 0;
 }
 
@@ -53,10 +47,70 @@ static void mark(struct table *t, struct group *g)
 	t->dirty = g;
 }
 
+static uint64_t hash_process(const struct process *p)
+{
+	return map_hash_number(p->inode ^ (p->start_ticks << 24) ^ (uint64_t)p->pid);
+}
+
+static bool same_process(const struct process *a, const struct process *b)
+{
+	return a->inode == b->inode && a->start_ticks == b->start_ticks && a->pid == b->pid;
+}
+
+const struct entry *table_peer(const struct table *t, const struct entry *e, const struct entry *at)
+{
+	struct map_node *n;
+
+	if (e->process.pid == 0)
+		return NULL;
+	n = at ? map_find_next(&at->same) : map_find(&t->by_process, hash_process(&e->process));
+	for (; n; n = map_find_next(n)) {
+		struct entry *peer = container_of(n, struct entry, same);
+
+		if (peer != e && same_process(&peer->process, &e->process))
+			return peer;
+	}
+	return NULL;
+}
+
+/* Who of them reports may be another now. */
+static void mark_peers(struct table *t, const struct entry *e)
+{
+	for (const struct entry *p = NULL; (p = table_peer(t, e, p));)
+		mark(t, p->group);
+}
+
+static void set_process(struct table *t, struct entry *e, struct process p)
+{
+	if (same_process(&e->process, &p))
+		return;
+	mark_peers(t, e);
+	if (e->process.pid)
+		map_remove(&t->by_process, &e->same);
+	e->process = p;
+	if (p.pid)
+		map_insert(&t->by_process, &e->same, hash_process(&p));
+}
+
 static void changed(struct table *t, struct entry *e)
 {
 	e->version = ++t->last_version;
 	mark(t, e->group);
+	mark_peers(t, e);
+}
+
+/* How it is. */
+static void changed_state(struct table *t, struct entry *e)
+{
+	e->due = true;
+	changed(t, e);
+}
+
+/* Who lists an id reports it instead of its run level, and to the peers of that. */
+static void lister_changed(struct table *t, const struct group *g)
+{
+	for (const struct entry *e = g->entries; e; e = e->next)
+		mark_peers(t, e);
 }
 
 void table_add(struct table *t, struct entry *e, const struct scope *scope, const char *id)
@@ -71,11 +125,13 @@ void table_add(struct table *t, struct entry *e, const struct scope *scope, cons
 		memcpy(g->id, id, size);
 		map_insert(&t->groups, &g->node, map_hash_text(id));
 	}
-	*e = (struct entry){.scope = scope, .group = g, .state = ROOT_CONTAINER_STOPPED, .init = INIT_NONE};
+	*e = (struct entry){
+		.scope = scope, .group = g, .state = ROOT_CONTAINER_STOPPED, .init = INIT_NONE, .ended = -1};
 	for (at = &g->entries; *at; at = &(*at)->next)
 		;
 	*at = e;
 	changed(t, e);
+	lister_changed(t, g);
 }
 
 bool table_has(const struct entry *e)
@@ -88,43 +144,86 @@ const char *table_id(const struct entry *e)
 	return e->group->id;
 }
 
-static void unpublish(struct table *t, struct entry *e)
+const struct entry *table_entries(const struct table *t, uint32_t user, const char *id)
 {
-	if (e->rid == 0)
-		return;
-	if (t->nremoved == t->removed_room) {
-		t->removed_room = t->removed_room ? t->removed_room * 2 : 64;
-		t->removed = mem_resize(t->removed, t->removed_room, sizeof(*t->removed));
-	}
-	t->removed[t->nremoved++] = e->rid;
-	e->rid = 0;
+	const struct group *g = find_group(t, user, id);
+
+	return g ? g->entries : NULL;
 }
 
 static void drop_init(struct table *t, struct entry *e)
 {
+	freezer_stop(&e->freezer);
 	/* By name: the frontend has the same pidfd open, so closing ours would not take it out of the epoll set. */
 	if (e->init.pidfd >= 0)
 		(void)epoll_ctl(t->ends_fd, EPOLL_CTL_DEL, e->init.pidfd, NULL);
 	init_clear(&e->init);
 }
 
+static void forget_ended(struct table *t, struct entry *e)
+{
+	if (e->ended >= 0)
+		(void)epoll_ctl(t->ends_fd, EPOLL_CTL_DEL, e->ended, NULL);
+	close_fd(&e->ended);
+}
+
+static void learn_exit(struct table *t, struct entry *e)
+{
+	uint32_t status;
+	int r = e->ended >= 0 ? exit_status(e->ended, &status) : -EAGAIN;
+
+	if (r == -EAGAIN)
+		return;
+	if (r == 0)
+		table_set_exit(t, e, status);
+	forget_ended(t, e);
+}
+
+/* Its init has ended: nothing but the hang-up is waited for now. */
+static void keep_ended(struct table *t, struct entry *e)
+{
+	struct epoll_event ev = {.events = 0, .data.ptr = e};
+
+	if (e->init.pidfd < 0 || procfd_alive(e->init.pidfd))
+		return;
+	e->ended = take_fd(&e->init.pidfd);
+	if (epoll_ctl(t->ends_fd, EPOLL_CTL_MOD, e->ended, &ev) < 0)
+		forget_ended(t, e);
+	learn_exit(t, e);
+}
+
 void table_remove(struct table *t, struct entry *e)
 {
-	struct entry **at = &e->group->entries;
+	struct group *g = e->group;
+	struct entry **at = &g->entries;
 
+	/* How it ended comes before that it is gone. */
+	if (e->init.pidfd >= 0 && !procfd_alive(e->init.pidfd))
+		table_set_stopped(t, e);
+	learn_exit(t, e);
+	if (e->due)
+		records_tell_now(t, g);
 	while (*at != e)
 		at = &(*at)->next;
 	*at = e->next;
-	unpublish(t, e);
-	mark(t, e->group); /* who is left may be the one to report now; an empty group goes at the flush */
+	records_unpublish(t, e);
+	mark(t, g); /* who is left may be the one to report now; an empty group goes at the flush */
+	lister_changed(t, g);
+	set_process(t, e, (struct process){0});
+	forget_ended(t, e);
 	drop_init(t, e);
 	free(e->name);
-	*e = (struct entry){.init = INIT_NONE};
+	*e = (struct entry){.init = INIT_NONE, .ended = -1};
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
 void table_set_name(struct table *t, struct entry *e, const char *name)
 {
-	if (e->name ? name && strcmp(e->name, name) == 0 : !name)
+	if (same_text(e->name, name))
 		return;
 	free(e->name);
 	e->name = name ? mem_strdup(name) : NULL;
@@ -139,20 +238,37 @@ void table_set_paused(struct table *t, struct entry *e, pid_t pid)
 	changed(t, e);
 }
 
-static bool same_init(const struct entry *e, uint32_t state, const struct init *i)
+static bool same_place(const struct init *a, const struct init *b)
 {
-	return e->init.pidfd >= 0 && e->state == state && e->init.pid == i->pid &&
-	       e->init.start_ticks == i->start_ticks && strcmp(e->init.cgroup, i->cgroup) == 0;
+	return same_text(a->cgroup, b->cgroup) && same_text(a->init_cgroup, b->init_cgroup);
+}
+
+/* Another process, or another state of it: told after the one before. */
+static void next_state(struct table *t, struct entry *e, struct process p)
+{
+	if (!same_process(&e->process, &p)) {
+		if (e->init.pidfd >= 0) /* else it may be starting */
+			table_set_stopped(t, e);
+		learn_exit(t, e);
+		forget_ended(t, e);
+	}
+	if (e->due)
+		records_tell_now(t, e->group);
+	e->due = true;
 }
 
 void table_set_running(struct table *t, struct entry *e, uint32_t state, struct init *init)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = e};
+	struct process p = {.inode = init->inode, .start_ticks = init->start_ticks, .pid = init->pid};
+	bool same = e->init.pidfd >= 0 && e->state == state && same_process(&e->process, &p);
 
-	if (same_init(e, state, init)) {
+	if (same && same_place(&e->init, init)) {
 		init_clear(init);
 		return;
 	}
+	if (!same)
+		next_state(t, e, p);
 	drop_init(t, e);
 	e->init = *init;
 	e->state = state;
@@ -164,6 +280,9 @@ void table_set_running(struct table *t, struct entry *e, uint32_t state, struct 
 		init_clear(&e->init);
 		e->state = ROOT_CONTAINER_UNKNOWN;
 	}
+	if (e->init.pidfd >= 0 && e->scope->level != TABLE_EXACT)
+		freezer_start(&t->freezers, &e->freezer, &e->init);
+	set_process(t, e, p);
 	changed(t, e);
 }
 
@@ -171,9 +290,20 @@ void table_set_stopped(struct table *t, struct entry *e)
 {
 	if (e->state == ROOT_CONTAINER_STOPPED && e->init.pidfd < 0)
 		return;
-	drop_init(t, e);
+	if (e->due)
+		records_tell_now(t, e->group);
 	e->state = ROOT_CONTAINER_STOPPED;
-	changed(t, e);
+	changed_state(t, e);
+	keep_ended(t, e);
+	drop_init(t, e);
+}
+
+void table_set_state(struct table *t, struct entry *e, uint32_t state)
+{
+	if (e->state == state)
+		return;
+	e->state = state;
+	changed_state(t, e);
 }
 
 void table_set_exit(struct table *t, struct entry *e, uint32_t wait_status)
@@ -182,7 +312,16 @@ void table_set_exit(struct table *t, struct entry *e, uint32_t wait_status)
 		return;
 	e->exited = true;
 	e->exit = wait_status;
-	changed(t, e);
+	changed_state(t, e);
+}
+
+void table_claim_exit(struct table *t, struct entry *e, uint32_t wait_status)
+{
+	for (const struct entry *x = e->group->entries; x; x = x->next) {
+		if (x->exited || x->ended >= 0 || x->init.pidfd >= 0)
+			return;
+	}
+	table_set_exit(t, e, wait_status);
 }
 
 void table_drain_ends(struct table *t)
@@ -193,137 +332,36 @@ void table_drain_ends(struct table *t)
 	while (epoll_wait(t->ends_fd, &ev, 1, 0) == 1) {
 		struct entry *e = ev.data.ptr;
 
+		if (e->init.pidfd < 0) { /* reaped */
+			learn_exit(t, e);
+			forget_ended(t, e);
+			continue;
+		}
 		table_set_stopped(t, e);
 		t->ended(t, e);
 	}
 }
 
-/* --- Records ----------------------------------------------------------------------------------------------------- */
-
-/* Who reports a group's id if it is not the run level. Several files that list one id: the first. */
-static struct entry *lister(const struct group *g)
+void table_tell(struct table *t, struct entry *e)
 {
-	for (struct entry *e = g->entries; e; e = e->next) {
-		if (e->scope->level == TABLE_NAME)
-			return e;
-	}
-	return NULL;
+	records_tell_now(t, e->group);
 }
 
-/* What tells the state of an id that is listed: the live one if any. */
-static const struct entry *runner(const struct group *g)
+void table_drain_freezers(struct table *t)
 {
-	const struct entry *best = NULL;
+	struct freezer *f;
 
-	for (const struct entry *e = g->entries; e; e = e->next) {
-		if (e->scope->level == TABLE_RUN && (!best || (best->init.pidfd < 0 && e->init.pidfd >= 0)))
-			best = e;
-	}
-	return best;
+	while ((f = freezers_next(&t->freezers)))
+		changed_state(t, container_of(f, struct entry, freezer));
 }
 
-static bool reports(const struct entry *e, const struct entry *listed)
+void table_rescan(struct table *t)
 {
-	switch (e->scope->level) {
-	case TABLE_RUN:
-		return !listed;
-	case TABLE_NAME:
-		return e == listed;
-	case TABLE_OWN:
-	default:
-		return true;
-	}
+	MAP_EACH(&t->by_process, i, n)
+	freezer_mark(&container_of(n, struct entry, same)->freezer);
 }
 
-static struct str text(const char *s)
-{
-	return s ? str_of(s) : STR("");
-}
-
-/* A restart gives another process before the list is rewritten: what it says of the old one is not true of the new one. */
-static uint32_t state_of(const struct entry *e, const struct entry *r)
-{
-	if (!r)
-		return ROOT_CONTAINER_STOPPED;
-	if (r->state == ROOT_CONTAINER_RUNNING && e->paused && e->paused == r->init.pid)
-		return ROOT_CONTAINER_PAUSED;
-	return r->state;
-}
-
-static void tell(struct table *t, struct entry *e, const struct entry *run)
-{
-	const struct entry *r = e->scope->level == TABLE_NAME ? run : e;
-	bool live = r && r->init.pidfd >= 0;
-	struct container_record m = {
-		.state = state_of(e, r),
-		.pid = live ? (uint32_t)r->init.pid : 0,
-		.owner = e->scope->owner,
-		.engine = str_of(e->scope->engine),
-		.id = str_of(e->group->id),
-		.name = text(e->name),
-		.user = text(e->scope->user),
-		.flags = r && r->exited ? RECORD_EXITED : 0,
-		.exit = r && r->exited ? r->exit : 0,
-		.cgroup = text(live ? r->init.cgroup : NULL),
-	};
-
-	if (e->rid == 0)
-		e->rid = ++t->last_rid;
-	m.rid = e->rid;
-	e->sent_version = e->version;
-	e->sent_run_version = r ? r->version : 0;
-	t->sink->put(t->sink, &m, live ? r->init.pidfd : -1);
-}
-
-static void tell_changes(struct table *t, struct group *g, bool everything)
-{
-	const struct entry *listed = lister(g), *run = runner(g);
-
-	for (struct entry *e = g->entries; e; e = e->next) {
-		const struct entry *r = e->scope->level == TABLE_NAME ? run : e;
-
-		if (!reports(e, listed))
-			continue;
-		if (everything || e->rid == 0 || e->sent_version != e->version ||
-		    e->sent_run_version != (r ? r->version : 0))
-			tell(t, e, run);
-	}
-}
-
-void table_flush(struct table *t)
-{
-	struct group *g, *next;
-
-	for (g = t->dirty; g; g = g->next_dirty) {
-		const struct entry *listed = lister(g);
-
-		for (struct entry *e = g->entries; e; e = e->next) {
-			if (!reports(e, listed))
-				unpublish(t, e);
-		}
-	}
-	/* What goes before what comes: for an instant a container is missing, which makes who asks ask us again. Twice there,
-	 * it would be ambiguous, and that is an answer. */
-	for (size_t i = 0; i < t->nremoved; i++)
-		t->sink->remove(t->sink, t->removed[i]);
-	t->nremoved = 0;
-	for (g = t->dirty, t->dirty = NULL; g; g = next) {
-		next = g->next_dirty;
-		g->dirty = false;
-		tell_changes(t, g, false);
-		if (!g->entries) {
-			map_remove(&t->groups, &g->node);
-			free(g);
-		}
-	}
-}
-
-void table_tell_all(struct table *t)
-{
-	table_flush(t);
-	MAP_EACH(&t->groups, i, n)
-	tell_changes(t, container_of(n, struct group, node), true);
-}
+/* --- Life -------------------------------------------------------------------------------------------------------- */
 
 void table_fini(struct table *t)
 {
@@ -338,6 +376,7 @@ void table_fini(struct table *t)
 		free(g);
 	}
 	map_fini(&t->groups);
+	map_fini(&t->by_process);
 	free(t->removed);
 	close_fd(&t->ends_fd);
 }

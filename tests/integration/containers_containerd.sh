@@ -15,6 +15,7 @@ told containerd default/web "the first container, before which no directory exis
 told containerd default/web "narrowed to its engine" containerd:web
 is "$(ps_count "$(engine_pid containerd default/web)")" 1 "it is one container, though runc knows it, too"
 ctr_task default/web pause
+is "$(state_of containerd web)" paused "paused"
 told containerd default/web "paused" web
 ctr_task default/web resume
 set_hostname "$(engine_pid containerd default/web)" changed

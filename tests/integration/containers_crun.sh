@@ -32,13 +32,28 @@ for rt in crun runc; do
 	done
 	is $wrong 0 "$rt: 20 changes of the hostname, each seen at once"
 
+	is "$(ctl which "$pid")" "$rt:web" "$rt: whose process its init is"
+	is "$(ctl which "$(ctl cgroup web)/below")" "$rt:web" "$rt: whose a cgroup below its own is"
+	$rt exec web sleep 60 &
+	for _ in {1..200}; do
+		other=$(pgrep -P "$!" -x sleep) && break
+		sleep 0.01
+	done
+	is "$(ctl which "$other")" "$rt:web" "$rt: whose process one is that came in later"
+	kill "$other"
+	like "$(ctl which $$ 2>&1)" "process $$ is in no container" "$rt: this script is in none"
+	check "$rt: inspect" ctl inspect web
+	like "$OUT" "pid +$pid +/run/$rt/web/" "$rt: where its pid is known from"
+
 	oci_create $rt waiting
 	told $rt waiting "$rt: created, not started"
 	$rt start waiting
 	told $rt waiting "$rt: started"
 	$rt pause waiting
+	is "$(state_of $rt waiting)" paused "$rt: paused"
 	told $rt waiting "$rt: paused"
 	$rt resume waiting
+	is "$(state_of $rt waiting)" running "$rt: and resumed"
 
 	pid=$(engine_pid $rt waiting)
 	kill_init "$pid"

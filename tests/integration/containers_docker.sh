@@ -7,10 +7,6 @@
 # shellcheck source=tests/lib/lookups.sh
 . "$ROOT/tests/lib/lookups.sh"
 
-state_of() { # state_of NAME: what the table says
-	ctl ps --all --json | jq -r --arg name "$1" '[.. | objects | select(.name? == $name)][0].state'
-}
-
 check "no directory of docker is there when the broker starts" [ ! -e /var/lib/docker/containers -a ! -e /run/docker ]
 broker_start
 dockerd_start
@@ -23,7 +19,7 @@ told_error unknown "${id:0:3}" "by fewer bytes than count"
 told docker web "narrowed to its engine" docker:web
 told_error unknown "runc:$id" "it is not runc's, though runc knows it"
 is "$(ps_count "$(engine_pid docker web)")" 1 "it is one container, though docker, containerd and runc know it"
-is "$(state_of web)" running "it shows as running"
+is "$(state_of docker web)" running "it shows as running"
 
 docker rename web shop
 told docker shop "immediately after it was renamed"
@@ -34,9 +30,9 @@ told docker web "renamed back"
 
 docker pause web >/dev/null
 told docker web "paused"
-is "$(state_of web)" paused "and shows as paused"
+is "$(state_of docker web)" paused "and shows as paused"
 docker unpause web >/dev/null
-is "$(state_of web)" running "and as running again"
+is "$(state_of docker web)" running "and as running again"
 
 for i in 1 2; do
 	docker restart -t 0 web >/dev/null
@@ -47,7 +43,7 @@ is "$(ctl hostname web)" changed "a changed hostname is seen at once"
 
 docker stop -t 0 web >/dev/null
 told_error stopped web "stopped"
-is "$(state_of web)" stopped "and shows as stopped"
+is "$(state_of docker web)" stopped "and shows as stopped"
 docker start web >/dev/null
 told docker web "started again"
 docker_down web
@@ -77,7 +73,7 @@ docker_up lean "" --runtime crun >/dev/null
 told docker lean "one that crun runs for docker"
 is "$(ps_count "$(engine_pid docker lean)")" 1 "it is one container, too"
 docker pause lean >/dev/null
-is "$(state_of lean)" paused "and can be paused"
+is "$(state_of docker lean)" paused "and can be paused"
 docker unpause lean >/dev/null
 docker_down lean
 told_error unknown lean "removed"
@@ -107,7 +103,7 @@ docker pause web >/dev/null
 pid=$(engine_pid docker web) want=$(kernel_hostname "$pid")
 dockerd_end KILL
 is "$(ctl hostname web) $(ctl pid web)" "$want $pid" "known while docker is dead"
-is "$(state_of web)" paused "paused, still"
+is "$(state_of docker web)" paused "paused, still"
 runc --root /run/docker/runtime-runc/moby resume "$(ctl ps --all --json | jq -r '[.. | objects | select(.name? == "web")][0].id')"
 kill_init "$pid"
 told_error stopped web "its init was killed, and docker's file still says that it runs"

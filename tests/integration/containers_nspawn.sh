@@ -14,9 +14,10 @@ if ! command -v systemd-nspawn >/dev/null || ! machined_program >/dev/null; then
 	exit
 fi
 
-# nspawn makes a cgroup in the hierarchies of systemd alone; the others show whatever it was started in.
+# nspawn makes a cgroup in the hierarchies of systemd alone; the others show whatever it was started in. The unit's is the container's
+# own, and its init is in one below.
 kernel_cgroup() {
-	grep -o "/$LAB_ID\\.slice/.*" "/proc/$1/cgroup" | sort -u
+	grep -o "/$LAB_ID\\.slice/[^/]*" "/proc/$1/cgroup" | sort -u
 }
 
 check "machined's directory is not there when the broker starts" [ ! -e /run/systemd/machines ]
@@ -35,8 +36,11 @@ set_hostname "$(machine_pid web)" changed
 is "$(ctl hostname web)" changed "a changed hostname is seen at once"
 
 nspawn_freeze web 1
+is "$(state_of nspawn web)" paused "frozen"
 told nspawn web "frozen"
 nspawn_freeze web 0
+is_running() { [ "$(state_of nspawn "$1")" = running ]; }
+check "and thawed" wait_for 5 is_running web
 
 nspawn_up web2 web2-host
 told nspawn web2 "a second one"

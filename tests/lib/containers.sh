@@ -285,6 +285,12 @@ lxc.init.cmd = /bin/sleep 100000
 END
 }
 
+# What its init does from now on: lines of a shell script.
+lxc_init_does() { # lxc_init_does NAME SCRIPT
+	echo "$2" >"/var/lib/lxc/$1/rootfs/init"
+	sed -i 's,^lxc.init.cmd = .*,lxc.init.cmd = /bin/sh /init,' "/var/lib/lxc/$1/config"
+}
+
 lxc_start() { # lxc_start NAME
 	lxc-start -n "$1" -d -o "$LAB_DIR/lxc-$1.log" -l WARN </dev/null >/dev/null 2>&1 || {
 		tail -20 "$LAB_DIR/lxc-$1.log"
@@ -305,6 +311,73 @@ lxc_down() {
 	rm -rf "/var/lib/lxc/$1"
 }
 
+# --- LXC of a user -------------------------------------------------------------------------------------------------
+
+LXC_USER=rbtest LXC_UID=4321
+LXC_HOME=$LAB_DIR/home
+
+# A user with ids of its own for containers, known in this lab alone, and with cgroups of its own, as a login gives them.
+lxc_user() {
+	local file dir
+	for file in passwd group subuid subgid; do
+		cp "/etc/$file" "$LAB_DIR/$file"
+		case $file in
+		passwd) echo "$LXC_USER:x:$LXC_UID:$LXC_UID::$LXC_HOME:/bin/sh" ;;
+		group) echo "$LXC_USER:x:$LXC_UID:" ;;
+		*) echo "$LXC_USER:4000000:65536" ;;
+		esac >>"$LAB_DIR/$file"
+		mount --bind "$LAB_DIR/$file" "/etc/$file"
+	done
+	install -d -m 755 -o "$LXC_UID" -g "$LXC_UID" "$LXC_HOME" "$LXC_HOME"/{.local,.local/share,.local/share/lxc}
+	install -d -m 700 -o "$LXC_UID" -g "$LXC_UID" "$LAB_DIR/user"
+	while read -r _ dir file _; do
+		case $file in cgroup | cgroup2) ;; *) continue ;; esac
+		mkdir -p "$dir/$LAB_ID/user"
+		for file in cpuset.cpus cpuset.mems; do
+			[ ! -e "$dir/$LAB_ID/user/$file" ] || tee "$dir/$LAB_ID/$file" <"$dir/$file" >"$dir/$LAB_ID/user/$file"
+		done
+		chown -R "$LXC_UID:$LXC_UID" "$dir/$LAB_ID/user"
+	done </proc/mounts
+}
+
+# In these cgroups, as that user: the command and its arguments.
+as_lxc_user() {
+	(
+		while read -r _ dir type _; do
+			case $type in cgroup | cgroup2) echo "$BASHPID" >"$dir/$LAB_ID/user/cgroup.procs" ;; esac
+		done </proc/mounts
+		cd /
+		exec setpriv --reuid="$LXC_UID" --regid="$LXC_UID" --clear-groups env -i HOME="$LXC_HOME" USER="$LXC_USER" \
+			XDG_RUNTIME_DIR="$LAB_DIR/user" PATH="$PATH" "$@"
+	)
+}
+
+lxc_user_make() { # lxc_user_make NAME
+	local dir=$LXC_HOME/.local/share/lxc/$1
+	lxc_mapped_config "$1" "$dir"
+	chown "$LXC_UID:$LXC_UID" "$dir" "$dir/config"
+}
+
+# Root's, or a user's, with a user namespace: NAME, and the directory that it is in.
+lxc_mapped_config() {
+	make_rootfs "$LAB_DIR/rootfs"
+	mkdir -p "$2"
+	cp -a "$LAB_DIR/rootfs" "$2/rootfs"
+	chown -hR 4000000:4000000 "$2/rootfs"
+	cat >"$2/config" <<END
+lxc.rootfs.path = dir:$2/rootfs
+lxc.uts.name = $1-host
+lxc.net.0.type = empty
+lxc.apparmor.profile = unconfined
+lxc.idmap = u 0 4000000 65536
+lxc.idmap = g 0 4000000 65536
+lxc.mount.auto = proc:mixed
+lxc.tty.max = 0
+lxc.autodev = 0
+lxc.init.cmd = /bin/sleep 100000
+END
+}
+
 # --- What the engine and the kernel say --------------------------------------------------------------------------
 
 engine_pid() { # engine_pid crun|runc|podman|podman@USER|docker|containerd|lxc|lxd|nspawn|libvirt-lxc NAME
@@ -321,7 +394,8 @@ engine_pid() { # engine_pid crun|runc|podman|podman@USER|docker|containerd|lxc|l
 	esac
 }
 
-# The init's own cgroup: of the hierarchies freezer, memory, devices, then name=systemd, then v2, the first that is not "/".
+# The container's own cgroup: its init's, of the hierarchies freezer, memory, devices, then name=systemd, then v2, the first that is
+# not "/"; without what the init, or who started it, made below the one that the engine knows.
 kernel_cgroup() { # kernel_cgroup PID
 	local want path
 	for want in freezer memory devices name=systemd ''; do
@@ -332,7 +406,7 @@ kernel_cgroup() { # kernel_cgroup PID
 			if (found) { sub("^[^:]*:[^:]*:", ""); print }
 		}' "/proc/$1/cgroup")
 		if [ -n "$path" ] && [ "$path" != / ]; then
-			echo "$path"
+			sed -E 's,(/libpod-[0-9a-f]+\.scope|/lxc\.payload\.[^/]+)/.*,\1,' <<<"$path"
 			return 0
 		fi
 	done

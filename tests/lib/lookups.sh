@@ -37,3 +37,9 @@ told_error() {
 ps_count() {
 	ctl ps --json | grep -c -w "\"pid\": *\"*$1\"*" || :
 }
+
+# state_of ENGINE NAME: what the table says
+state_of() {
+	ctl ps --all --json | jq -r --arg engine "$1" --arg name "$2" \
+		'[.. | objects | select(.engine? == $engine and .name? == $name)][0].state'
+}

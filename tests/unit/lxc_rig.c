@@ -20,8 +20,12 @@
 #include "../../server/common/cleanup.h"
 #include "../../server/common/procfd.h"
 
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#endif
+
 struct lxc_asked asks[ASKS_MAX];
-unsigned nasks, total;
+unsigned nasks, total, fifo_asks;
 
 static void keep_ask(struct lxc_asker *k, const struct ipc_lxc_ask *m)
 {
@@ -33,6 +37,13 @@ static void keep_ask(struct lxc_asker *k, const struct ipc_lxc_ask *m)
 	total++;
 }
 
+static void keep_fifo_ask(struct lxc_asker *k, const struct ipc_lxc_fifo *m)
+{
+	(void)k;
+	(void)m;
+	fifo_asks++;
+}
+
 int lxc_rig_setup(void **state)
 {
 	int r = rig_setup(state);
@@ -40,8 +51,9 @@ int lxc_rig_setup(void **state)
 
 	if (r)
 		return r;
-	nasks = total = 0;
+	nasks = total = fifo_asks = 0;
 	g->asker.send = keep_ask;
+	g->asker.send_fifo = keep_fifo_ask;
 	g->ctx.run_lxc = strdup(rig_path(g, "run/lxc"));
 	g->ctx.cgroup_root = strdup(rig_path(g, "cgroup"));
 	rig_mkdir(g, "cgroup");
@@ -89,15 +101,18 @@ void lxc_refuse(struct rig *g, uint64_t token, int error)
 	struct ipc_lxc_socket m = {.token = token, .error = (uint32_t)error};
 
 	assert_int_equal(lxc_asker_socket(&g->asker, &m, -1), 0);
+	rig_round(g);
 }
 
 /* The other end of the connection that the resolver now has. */
 int lxc_connected(struct rig *g, uint64_t token)
 {
 	struct ipc_lxc_socket m = {.token = token};
-	int fds[2];
+	int fds[2], one = 1;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)), 0);
+	(void)setsockopt(fds[0], SOL_SOCKET, SO_PASSPIDFD, &one, sizeof(one)); /* Linux 6.5 */
 	assert_int_equal(lxc_asker_socket(&g->asker, &m, fds[0]), 0);
 	return fds[1];
 }
@@ -191,4 +206,68 @@ void lxc_wait_for_ask(struct rig *g)
 		rig_round(g);
 	}
 	assert_true(nasks > 0);
+}
+
+/* --- The fifo ---------------------------------------------------------------------------------------------------- */
+
+const char *lxc_fifo_path(const struct rig *g, unsigned dir)
+{
+	static char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s%s/monitor-fifo", g->ctx.run_lxc, g->dirs[dir].path);
+	return path;
+}
+
+static void make_fifo(const struct rig *g, unsigned dir)
+{
+	char path[512], *p;
+
+	strcpy(path, lxc_fifo_path(g, dir));
+	for (p = path + strlen(g->tmp) + 1; (p = strchr(p, '/')); *p++ = '/') {
+		*p = '\0';
+		(void)mkdir(path, 0755);
+	}
+	if (mkfifo(path, 0600) < 0)
+		assert_int_equal(errno, EEXIST);
+}
+
+void lxc_give_fifo(struct rig *g, unsigned dir)
+{
+	struct ipc_lxc_fifo_end m = {.path = g->dirs[dir].index};
+	int fd;
+
+	assert_true(fifo_asks > 0);
+	fifo_asks--;
+	make_fifo(g, dir);
+	fd = open(lxc_fifo_path(g, dir), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(lxc_fifo_answer(&g->asker, &m, fd), 0);
+	rig_round(g);
+}
+
+void lxc_refuse_fifo(struct rig *g, unsigned dir, int error)
+{
+	struct ipc_lxc_fifo_end m = {.path = g->dirs[dir].index, .error = (uint32_t)error};
+
+	assert_true(fifo_asks > 0);
+	fifo_asks--;
+	assert_int_equal(lxc_fifo_answer(&g->asker, &m, -1), 0);
+	rig_round(g);
+}
+
+void lxc_write_fifo(const struct rig *g, unsigned dir, const void *bytes, size_t len)
+{
+	int fd = open(lxc_fifo_path(g, dir), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+
+	assert_true(fd >= 0); /* ENXIO: nobody reads */
+	assert_int_equal(write(fd, bytes, len), (ssize_t)len);
+	(void)close(fd);
+}
+
+void lxc_fifo_says(const struct rig *g, const char *name, int type, int value)
+{
+	struct message m = {.type = type, .value = value};
+
+	(void)snprintf(m.name, sizeof(m.name), "%s", name);
+	lxc_write_fifo(g, 0, &m, sizeof(m));
 }

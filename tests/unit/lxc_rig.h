@@ -3,6 +3,7 @@
 #ifndef TESTS_LXC_RIG_H
 #define TESTS_LXC_RIG_H
 
+#include "../../server/resolver/lxc_fifo.h"
 #include "resolver_rig.h"
 
 #define ASKS_MAX 1024
@@ -13,13 +14,21 @@ struct reply {
 	uint64_t data;
 };
 
+struct message {
+	int32_t type;
+	char name[256];
+	int32_t value;
+};
+#define SAYS_STATE 0
+#define SAYS_EXIT 2
+
 /* What the resolver asked of our monitor, and has not got yet. */
 struct lxc_asked {
 	struct ipc_lxc_ask m;
 	char name[ROOT_ID_MAX + 1];
 };
 extern struct lxc_asked asks[ASKS_MAX];
-extern unsigned nasks, total;
+extern unsigned nasks, total, fifo_asks;
 
 int lxc_rig_setup(void **state); /* cmocka; *state is a struct rig with an LXC engine */
 int lxc_rig_teardown(void **state);
@@ -36,5 +45,12 @@ int lxc_say_watched(struct rig *g, uint64_t token);
 int lxc_run_container(struct rig *g, const char *name, const struct rig_child *c);
 void lxc_assert_state(const struct rig *g, const char *name, uint32_t state, pid_t pid);
 void lxc_wait_for_ask(struct rig *g);
+
+/* The fifo of the @dir-th directory of the rig: made and given to the resolver, which asked for it, or not; and what LXC writes. */
+const char *lxc_fifo_path(const struct rig *g, unsigned dir);
+void lxc_give_fifo(struct rig *g, unsigned dir);
+void lxc_refuse_fifo(struct rig *g, unsigned dir, int error);
+void lxc_write_fifo(const struct rig *g, unsigned dir, const void *bytes, size_t len);
+void lxc_fifo_says(const struct rig *g, const char *name, int type, int value); /* of the first directory */
 
 #endif

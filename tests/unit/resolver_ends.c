@@ -113,28 +113,28 @@ static void index_remove(struct ipc_in *in)
 /* Reads what the resolver tells, up to a record of @type; its token if it has one. */
 uint64_t ends_read_until(uint16_t type)
 {
-	static struct ipc_in in;
+	struct ipc_in *in = &ends.in;
 	struct ipc_token m = {0};
 
 	for (;;) {
-		assert_int_equal(ends_recv_record(ends.frontend, &in), 1);
-		if (in.type == IPC_INDEX_BEGIN) {
+		assert_int_equal(ends_recv_record(ends.frontend, in), 1);
+		if (in->type == IPC_INDEX_BEGIN) {
 			while (ix.n > 0)
 				index_forget(ix.n - 1);
 			ix.begun = true;
 			ix.whole = false;
-		} else if (in.type == IPC_INDEX_PUT) {
+		} else if (in->type == IPC_INDEX_PUT) {
 			assert_true(ix.begun);
-			index_put(&in);
-		} else if (in.type == IPC_INDEX_REMOVE) {
-			index_remove(&in);
-		} else if (in.type == IPC_INDEX_END) {
+			index_put(in);
+		} else if (in->type == IPC_INDEX_REMOVE) {
+			index_remove(in);
+		} else if (in->type == IPC_INDEX_END) {
 			ix.whole = true;
-		} else {
-			assert_int_equal(in.type, IPC_SYNCED);
-			assert_int_equal(get_ipc_token(&in.body, &m), 0);
+		} else if (in->type != type || type == IPC_SYNCED) {
+			assert_int_equal(in->type, IPC_SYNCED);
+			assert_int_equal(get_ipc_token(&in->body, &m), 0);
 		}
-		if (in.type == type)
+		if (in->type == type)
 			return m.token;
 	}
 }

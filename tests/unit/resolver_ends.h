@@ -9,6 +9,7 @@
 struct ends {
 	int monitor, frontend;
 	struct resolver *r; /* NULL: another process */
+	struct ipc_in in; /* the last record that ends_read_until() read */
 };
 struct ends_index {
 	struct rig_record records[64];
@@ -27,7 +28,7 @@ int ends_recv_record(int fd, struct ipc_in *in);
 void ends_send(int fd, const struct wire_wr *w, int passed);
 void ends_send_peer(uint32_t who);
 void ends_send_token(int fd, uint16_t type, uint64_t token);
-/* Reads what the resolver tells, up to a record of @type; its token if it has one. */
+/* Reads what the resolver tells, up to a record of @type; its token if it is SYNCED. */
 uint64_t ends_read_until(uint16_t type);
 void ends_sync_index(void);
 /* All zero if there is none. */

@@ -32,6 +32,16 @@ static void note(struct rig *g, char what)
 		g->order[n] = what;
 }
 
+static void note_state(struct rig *g, uint32_t state)
+{
+	static const char *const words[] = {"unknown", "created",  "running",  "paused",   "stopping",
+					    "stopped", "starting", "aborting", "freezing", "thawed"};
+	size_t n = strlen(g->history);
+
+	assert_true(state < sizeof(words) / sizeof(words[0]));
+	(void)snprintf(g->history + n, sizeof(g->history) - n, "%s ", words[state]);
+}
+
 static struct rig_record *by_rid(struct rig *g, uint64_t rid)
 {
 	for (size_t i = 0; i < g->nrecords; i++) {
@@ -56,12 +66,18 @@ static void sink_put(struct table_sink *s, const struct container_record *m, int
 	assert_true(str_copy(r->user, sizeof(r->user), m->user));
 	assert_true(str_copy(r->name, sizeof(r->name), m->name));
 	assert_true(str_copy(r->cgroup, sizeof(r->cgroup), m->cgroup));
+	assert_true(str_copy(r->init_cgroup, sizeof(r->init_cgroup), m->init_cgroup));
 	r->had_pidfd = pidfd >= 0;
 	r->exited = m->flags & RECORD_EXITED;
 	r->exit = m->exit;
+	note_state(g, m->state);
 	/* What every record must be, whatever the engine said. */
 	assert_int_equal(r->pid != 0, pidfd >= 0);
 	assert_int_equal(r->cgroup[0] != '\0', pidfd >= 0);
+	if (r->init_cgroup[0]) {
+		assert_memory_equal(r->init_cgroup, r->cgroup, strlen(r->cgroup));
+		assert_int_equal(r->init_cgroup[strlen(r->cgroup)], '/');
+	}
 	if (pidfd >= 0)
 		assert_true(r->pid > 1 && r->state != ROOT_CONTAINER_STOPPED);
 	g->puts++;
@@ -111,6 +127,12 @@ static void ask_nobody(struct lxc_asker *k, const struct ipc_lxc_ask *m)
 	(void)m;
 }
 
+static void ask_no_fifo(struct lxc_asker *k, const struct ipc_lxc_fifo *m)
+{
+	(void)k;
+	(void)m;
+}
+
 int rig_setup(void **state)
 {
 	struct rig *g = calloc(1, sizeof(*g));
@@ -125,7 +147,7 @@ int rig_setup(void **state)
 	    table_init(&g->table, &g->sink) < 0)
 		return -1;
 	g->table.ended = on_ended;
-	g->asker = (struct lxc_asker){.loop = &g->loop, .send = ask_nobody};
+	g->asker = (struct lxc_asker){.loop = &g->loop, .send = ask_nobody, .send_fifo = ask_no_fifo};
 	g->ctx = (struct engine_ctx){
 		.loop = &g->loop,
 		.watch = &g->watch,
@@ -135,6 +157,7 @@ int rig_setup(void **state)
 		.run_lxc = "/nowhere",
 		.cgroup_root = "/nowhere",
 	};
+	g->asker.proc = g->ctx.proc;
 	return g->ctx.proc < 0;
 }
 

@@ -25,6 +25,7 @@ struct rig_record {
 	uint32_t state, pid, owner;
 	char user[ROOT_USER_MAX + 1];
 	char engine[32], id[ROOT_ID_MAX + 1], name[ROOT_NAME_MAX + 1], cgroup[ROOT_CGROUP_MAX + 1];
+	char init_cgroup[ROOT_CGROUP_MAX + 1];
 	bool had_pidfd;
 	bool exited;
 	uint32_t exit;
@@ -46,6 +47,8 @@ struct rig {
 	size_t nrecords;
 	unsigned puts, removes; /* since the last rig_round() began */
 	char order[64]; /* "-+": a removal, then a put, in this round */
+	char history
+		[512]; /* the states of all that was put, in order: "stopped running "; whoever wants it clears it */
 };
 
 int rig_setup(void **state); /* cmocka; *state is a struct rig */

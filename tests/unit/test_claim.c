@@ -88,6 +88,44 @@ static void real_layouts_agree(void **state)
 	}
 }
 
+static void assert_own(const char *cgroup, const char *unit, const char *path, const char *own)
+{
+	struct claim claim = {.cgroup = cgroup, .unit = unit};
+
+	assert_int_equal(claim_own_cgroup(&claim, path), strlen(own));
+	assert_memory_equal(path, own, strlen(own));
+}
+
+static void the_containers_own_cgroup_is_the_claims_or_the_whole(void **state)
+{
+	char deep[ROOT_CGROUP_MAX + 1];
+
+	(void)state;
+	assert_own("/a/b", NULL, "/a/b/init.scope", "/a/b");
+	assert_own("a/b/", NULL, "/a/b/init.scope", "/a/b");
+	assert_own("/a/b", NULL, "/a/b", "/a/b");
+	assert_own("/a/b", NULL, "/a/bc/d", "/a/bc/d"); /* said of another hierarchy */
+	assert_own("/a/b", NULL, "/", "/");
+	assert_own("/", NULL, "/a", "/a");
+	assert_own(NULL, NULL, "/a/b", "/a/b");
+	assert_own("/m.slice/libpod-1.scope/container", "libpod-1.scope",
+		   "/m.slice/libpod-1.scope/container/init.scope", "/m.slice/libpod-1.scope");
+	assert_own("/x", "libpod-1.scope", "/m.slice/libpod-12.scope/container", "/m.slice/libpod-12.scope/container");
+	assert_own(NULL, "a.service", "/s/_a.service/payload", "/s/_a.service");
+	assert_own(NULL, NULL, "/lxc.payload.web/init.scope", "/lxc.payload.web");
+	assert_own(NULL, NULL, "/lxc/lxc.payload.web-1/system.slice/x", "/lxc/lxc.payload.web-1");
+	assert_own(NULL, NULL, "/lxc.payload./x", "/lxc.payload./x");
+	assert_own(NULL, NULL, "/a\x01\xff:b (deleted)/c", "/a\x01\xff:b (deleted)/c");
+	memset(deep, '/', sizeof(deep));
+	for (size_t i = 1; i < ROOT_CGROUP_MAX; i += 2)
+		deep[i] = 'd';
+	deep[ROOT_CGROUP_MAX] = '\0';
+	deep[ROOT_CGROUP_MAX - 1] = 'd';
+	assert_int_equal(claim_own_cgroup(&(struct claim){.cgroup = "/d/d"}, deep), 4);
+	assert_int_equal(claim_own_cgroup(&(struct claim){.cgroup = NULL}, deep), ROOT_CGROUP_MAX);
+	assert_int_equal(claim_own_cgroup(&(struct claim){.cgroup = deep}, deep), ROOT_CGROUP_MAX);
+}
+
 static void facts_are_the_kernels(void **state)
 {
 	struct init init = INIT_NONE;
@@ -165,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hint_is_the_cgroup_or_above_it_at_a_component),
 		cmocka_unit_test(real_layouts_agree),
+		cmocka_unit_test(the_containers_own_cgroup_is_the_claims_or_the_whole),
 		cmocka_unit_test(facts_are_the_kernels),
 		cmocka_unit_test(pids_that_no_container_has),
 		cmocka_unit_test(a_descriptor_alone_will_do),

@@ -220,6 +220,25 @@ static void a_stale_pid_is_not_running(void **state)
 	child_end(&c);
 }
 
+static void how_it_ended_is_told_where_nobody_else_knows(void **state)
+{
+	struct rig *g = *state;
+	json_t *root = rig_fixture("debian12-v1/docker-config.v2.json"), *st = json_object_get(root, "State");
+
+	open_both(g);
+	assert_int_equal(json_object_set_new(st, "Running", json_false()), 0);
+	assert_int_equal(json_object_set_new(st, "ExitCode", json_integer(7)), 0);
+	rig_put_json(g, CONFIG, root);
+	rig_round(g);
+	assert_false(rig_find(g, "docker", ID12)->exited); /* it has never run */
+	assert_int_equal(json_object_set_new(st, "FinishedAt", json_string("2026-11-22T01:23:05.1Z")), 0);
+	rig_put_json(g, CONFIG, root);
+	rig_round(g);
+	assert_true(rig_find(g, "docker", ID12)->exited);
+	assert_int_equal(rig_find(g, "docker", ID12)->exit, 7 << 8);
+	json_decref(root);
+}
+
 static void what_is_not_understood_changes_nothing(void **state)
 {
 	static const char *const bad[] = {"",           "{",
@@ -381,6 +400,7 @@ int main(void)
 		T(a_container_lives),
 		T(the_name_absorbs_all_runs),
 		T(a_stale_pid_is_not_running),
+		T(how_it_ended_is_told_where_nobody_else_knows),
 		T(what_is_not_understood_changes_nothing),
 		T(odd_names_and_states),
 		T(the_tree_may_come_and_go),

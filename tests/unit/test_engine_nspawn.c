@@ -70,6 +70,7 @@ static void process(struct rig *g, pid_t pid)
 	rig_process(g, &(struct rig_process){pid, 1, STARTED, "sleep", CGROUPS});
 }
 
+/* @cgroup: where the leader is. */
 static void assert_running(const struct rig *g, const char *name, pid_t pid, const char *cgroup)
 {
 	const struct rig_record *r = rig_find(g, "nspawn", name);
@@ -77,7 +78,8 @@ static void assert_running(const struct rig *g, const char *name, pid_t pid, con
 	assert_non_null(r);
 	assert_int_equal(r->state, ROOT_CONTAINER_RUNNING);
 	assert_int_equal(r->pid, pid);
-	assert_string_equal(r->cgroup, cgroup);
+	assert_string_equal(r->init_cgroup[0] ? r->init_cgroup : r->cgroup, cgroup);
+	assert_null(strstr(r->cgroup, "/payload")); /* the unit's is the container's own */
 	assert_string_equal(r->name, name);
 	assert_int_equal(r->owner, 77);
 }

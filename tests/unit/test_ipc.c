@@ -143,6 +143,8 @@ static void bodies_round_trip_and_are_exact(void **state)
 	ROUND_TRIP(joined, ipc_joined, 9, 2, {{0, STR("host")}, {ESRCH, STR("")}});
 	ROUND_TRIP(lxc_ask, ipc_lxc_ask, 9, 0, IPC_LXC_STATE, STR("web"));
 	ROUND_TRIP(lxc_socket, ipc_lxc_socket, 9, ECONNREFUSED);
+	ROUND_TRIP(lxc_fifo, ipc_lxc_fifo, 1);
+	ROUND_TRIP(lxc_fifo_end, ipc_lxc_fifo_end, 1, EBUSY);
 	ROUND_TRIP(moved, ipc_moved, 1000, 1);
 }
 

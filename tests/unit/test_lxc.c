@@ -214,11 +214,7 @@ static void a_hint_before_its_time_is_followed_by_more_questions_but_not_for_eve
 
 static void frozen_is_paused(void **state)
 {
-	struct {
-		int32_t type;
-		char name[256];
-		int32_t value;
-	} message = {.value = LXC_FROZEN};
+	struct message message = {.value = LXC_FROZEN};
 	struct rig *g = *state;
 	struct rig_child c;
 	int watch;
@@ -239,6 +235,28 @@ static void frozen_is_paused(void **state)
 	lxc_assert_state(g, "web", ROOT_CONTAINER_RUNNING, c.pid);
 	(void)close(watch);
 	child_end(&c);
+}
+
+/* Its locks and cgroups are we do not know where. The lxcpath of this rig is a user's. */
+static void a_users_container_is_asked_when_its_config_is_read(void **state)
+{
+	struct rig *g = *state;
+
+	lxc_make_container(g, "web");
+	rig_round(g);
+	lxc_refuse(g, lxc_asked("web", IPC_LXC_STATE), ECONNREFUSED);
+	assert_int_equal(close(open(rig_path(g, "lxc/web/config"), O_RDONLY | O_CLOEXEC)), 0);
+	rig_round(g);
+	lxc_refuse(g, lxc_asked("web", IPC_LXC_STATE), ECONNREFUSED);
+	/* Who does that all the time is asked now and then. */
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(close(open(rig_path(g, "lxc/web/config"), O_RDONLY | O_CLOEXEC)), 0);
+		rig_round(g);
+		while (nasks > 0)
+			lxc_refuse(g, lxc_asked("web", IPC_LXC_STATE), ECONNREFUSED);
+	}
+	assert_true(total < 10);
+	assert_non_null(g->loop.timers); /* the last time counts, too */
 }
 
 static void lxc_is_never_merged(void **state)
@@ -278,6 +296,7 @@ int main(void)
 		T(the_locks_may_appear_later),
 		T(a_hint_before_its_time_is_followed_by_more_questions_but_not_for_ever),
 		T(frozen_is_paused),
+		T(a_users_container_is_asked_when_its_config_is_read),
 		T(lxc_is_never_merged),
 	};
 

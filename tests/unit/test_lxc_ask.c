@@ -2,6 +2,7 @@
 /* What is defended: of an LXC monitor's answer nothing is believed that has not the exact form, and nobody waits for a slow one. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,6 +20,7 @@
 #include "../../server/common/cleanup.h"
 #include "../../server/common/procfd.h"
 #include "lxc_rig.h"
+#include "sub.h"
 
 static void what_has_not_the_exact_form_is_no_answer(void **state)
 {
@@ -56,6 +59,79 @@ static void what_has_not_the_exact_form_is_no_answer(void **state)
 	assert_int_equal(nasks, 0); /* had it been believed, its init would be asked for */
 	(void)close(two[0]);
 	child_end(&c);
+}
+
+/* Answers, in a PID namespace below ours unless @here, and lives until @sync is closed. Returns who reaps it. */
+static pid_t answer_from(int fd, bool here, int sync)
+{
+	struct reply r = {.data = LXC_RUNNING};
+	pid_t pid = fork(), sender;
+	char byte;
+
+	if (pid == 0) {
+		if (!here && unshare(CLONE_NEWPID) < 0)
+			_exit(1);
+		sender = fork();
+		if (sender == 0) {
+			lxc_send_bytes(fd, &r, sizeof(r), NULL, 0);
+			(void)send(sync, "x", 1, 0);
+			(void)recv(sync, &byte, 1, 0);
+			_exit(0);
+		}
+		(void)close(sync);
+		_exit(waitpid(sender, NULL, 0) != sender);
+	}
+	return pid;
+}
+
+static void who_answers_from_a_container_is_not_believed(void **state)
+{
+	struct rig *g = *state;
+	int fd, sync[2], status;
+	char byte;
+	pid_t pid;
+
+	SKIP_IF(geteuid() != 0, "needs root");
+	lxc_make_container(g, "web");
+	for (int here = 0; here < 2; here++) {
+		g->dirs[0].engine->rescan(&g->dirs[0]);
+		rig_round(g);
+		fd = lxc_connected(g, lxc_asked("web", IPC_LXC_STATE));
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sync), 0);
+		pid = answer_from(fd, here, sync[1]);
+		(void)close(sync[1]);
+		assert_int_equal(recv(sync[0], &byte, 1, 0), 1);
+		(void)close(fd);
+		nasks = 0;
+		lxc_turn(g);
+		assert_int_equal(nasks, here); /* believed, its init is asked for */
+		(void)shutdown(sync[0], SHUT_RDWR);
+		(void)close(sync[0]);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+}
+
+/* One that has ended by then could have been anybody. */
+static void who_has_ended_is_not_believed(void **state)
+{
+	struct reply r = {.data = LXC_RUNNING};
+	struct rig *g = *state;
+	int fd;
+	pid_t pid;
+
+	lxc_make_container(g, "web");
+	rig_round(g);
+	fd = lxc_connected(g, lxc_asked("web", IPC_LXC_STATE));
+	pid = fork();
+	if (pid == 0) {
+		lxc_send_bytes(fd, &r, sizeof(r), NULL, 0);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	(void)close(fd);
+	lxc_turn(g);
+	assert_int_equal(nasks, 0);
 }
 
 static void an_init_that_is_none_does_not_count(void **state)
@@ -206,6 +282,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(what_has_not_the_exact_form_is_no_answer),
+		T(who_answers_from_a_container_is_not_believed),
+		T(who_has_ended_is_not_believed),
 		T(an_init_that_is_none_does_not_count),
 		T(what_the_monitor_says_out_of_turn_is_an_error),
 		T(two_sockets_for_one_question_are_an_error),

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../../server/monitor/lxc_fifo.h"
 #include "../../server/monitor/lxc_gate.h"
 #include "../../server/monitor/ops.h"
 #include "../../server/monitor/reply.h"
@@ -36,11 +37,19 @@ int lxc_gate_ask(struct monitor *m, const struct ipc_lxc_ask *q)
 	return lxc_result;
 }
 
-int rootless_gate_moved(struct monitor *m, const struct ipc_moved *q)
+int lxc_fifo_ask(struct monitor *m, const struct ipc_lxc_fifo *q)
 {
 	(void)m;
 	(void)q;
 	lxc_asks++; /* any gate's */
+	return lxc_result;
+}
+
+int rootless_gate_moved(struct monitor *m, const struct ipc_moved *q)
+{
+	(void)m;
+	(void)q;
+	lxc_asks++;
 	return lxc_result;
 }
 
@@ -99,6 +108,9 @@ static void put_body(struct wire_wr *w, uint16_t type, uint64_t number)
 	case IPC_LXC_ASK:
 		(void)put_ipc_lxc_ask(w, &(struct ipc_lxc_ask){1, 0, IPC_LXC_STATE, STR("web")});
 		break;
+	case IPC_LXC_FIFO:
+		(void)put_ipc_lxc_fifo(w, &(struct ipc_lxc_fifo){0});
+		break;
 	case IPC_MOVED:
 		(void)put_ipc_moved(w, &(struct ipc_moved){1000, 0});
 		break;
@@ -147,7 +159,8 @@ static const struct allowed {
 	{CONFINED_FRONTEND, IPC_START, "start"},   {CONFINED_FRONTEND, IPC_WAIT, "wait"},
 	{CONFINED_FRONTEND, IPC_ACK, "ack"},       {CONFINED_FRONTEND, IPC_TERMINATE, "terminate"},
 	{CONFINED_FRONTEND, IPC_CANCEL, "cancel"}, {CONFINED_FRONTEND, IPC_PROGRAM_LIST_REQ, "list"},
-	{CONFINED_RESOLVER, IPC_LXC_ASK, NULL},    {CONFINED_RESOLVER, IPC_MOVED, NULL},
+	{CONFINED_RESOLVER, IPC_LXC_ASK, NULL},    {CONFINED_RESOLVER, IPC_LXC_FIFO, NULL},
+	{CONFINED_RESOLVER, IPC_MOVED, NULL},
 };
 #define ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
 
@@ -198,8 +211,8 @@ static void every_type_in_every_state(void **state)
 			}
 		}
 	}
-	/* Six in one state, two that have nothing to do with sessions in both: the test did not look past them. */
-	assert_int_equal(done, 10);
+	/* Six in one state, three that have nothing to do with sessions in both: the test did not look past them. */
+	assert_int_equal(done, 12);
 }
 
 static void what_comes_for_a_session_that_left_is_ignored(void **state)
@@ -300,6 +313,7 @@ static void what_the_gate_refuses_is_nonsense(void **state)
 	(void)state;
 	lxc_result = -EBADMSG;
 	assert_int_equal(ask(CONFINED_RESOLVER, IPC_LXC_ASK, KNOWN), -EBADMSG);
+	assert_int_equal(ask(CONFINED_RESOLVER, IPC_LXC_FIFO, KNOWN), -EBADMSG);
 	assert_int_equal(ask(CONFINED_RESOLVER, IPC_MOVED, KNOWN), -EBADMSG);
 }
 

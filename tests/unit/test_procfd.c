@@ -144,10 +144,12 @@ static void a_real_process_with_a_hostile_name(void **state)
 	assert_int_equal(proc_read_stat(proc, pid, &again), 0);
 	assert_int_equal(again.start_ticks, s.start_ticks);
 	assert_int_equal(procfd_pid(proc, fd), pid);
+	assert_int_equal(procfd_outermost(proc, fd), 0);
 	assert_true(procfd_alive(fd));
 	reap(pid);
 	assert_false(procfd_alive(fd));
 	assert_int_equal(procfd_pid(proc, fd), -ESRCH);
+	assert_int_equal(procfd_outermost(proc, fd), -ESRCH);
 	assert_int_equal(procfd_signal(fd, 0), -ESRCH);
 	assert_int_equal(proc_read_stat(proc, pid, &s), -ESRCH);
 	(void)close(fd);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -28,6 +29,7 @@
 #include "../../server/common/cleanup.h"
 #include "../../server/common/procfd.h"
 #include "../../server/monitor/privilege.h"
+#include "../../server/resolver/exit.h"
 #include "../../server/resolver/policy.h"
 #include "resolver_ends.h"
 #include "sub.h"
@@ -326,6 +328,10 @@ static int do_getfd(void)
 {
 	return (int)syscall(SYS_pidfd_getfd, 0, 0, 0);
 }
+static int do_ioctl(void)
+{
+	return ioctl(0, FIONREAD, NULL); /* any but the one about pidfds */
+}
 static int do_handle(void)
 {
 	return (int)syscall(SYS_open_by_handle_at, 0, NULL, 0);
@@ -333,9 +339,9 @@ static int do_handle(void)
 
 static void what_is_forbidden_kills(void **state)
 {
-	static int (*const calls[])(void) = {do_socket, do_connect, do_exec,   do_fork,    do_kill,   do_signal,
-					     do_unlink, do_rename,  do_mkdir,  do_chmod,   do_ptrace, do_setns,
-					     do_setuid, do_getfd,   do_handle, do_mprotect};
+	static int (*const calls[])(void) = {do_socket, do_connect, do_exec,   do_fork,     do_kill,   do_signal,
+					     do_unlink, do_rename,  do_mkdir,  do_chmod,    do_ptrace, do_setns,
+					     do_setuid, do_getfd,   do_handle, do_mprotect, do_ioctl};
 
 	(void)state;
 	NEEDS_ROOT;
@@ -361,6 +367,26 @@ static int may_read_inside_only(void)
 	EXPECT_QUIET(open("/proc/1/environ", O_RDONLY | O_CLOEXEC) < 0, 9);
 	EXPECT_QUIET(open("/proc/sys/kernel/core_pattern", O_WRONLY | O_CLOEXEC) < 0, 10);
 	return 0;
+}
+
+static int own_pidfd;
+
+static int may_ask_how_it_ended(void)
+{
+	uint32_t status;
+
+	EXPECT_QUIET(exit_status(own_pidfd, &status) < 0, 1); /* it has not; but it may ask */
+	return 0;
+}
+
+static void what_it_may_ask_of_a_process(void **state)
+{
+	(void)state;
+	NEEDS_ROOT;
+	own_pidfd = procfd_open(getpid());
+	assert_true(own_pidfd >= 0);
+	assert_exit(run_locked_in(may_ask_how_it_ended), 0);
+	(void)close(own_pidfd);
 }
 
 static int watch_fd;
@@ -422,10 +448,10 @@ static int find_binary(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		S(confined_it_sees_what_there_is),          S(confined_it_reads_a_users_files),
-		S(confined_it_sees_what_there_is),          S(confined_it_copes_with_a_big_file),
-		S(confined_it_ends_as_it_should),           S(confined_it_ends_with_the_monitor),
-		S(its_privileges_are_what_the_design_says), cmocka_unit_test(what_is_forbidden_kills),
+		S(confined_it_sees_what_there_is),         S(confined_it_reads_a_users_files),
+		S(confined_it_copes_with_a_big_file),      S(confined_it_ends_as_it_should),
+		S(confined_it_ends_with_the_monitor),      S(its_privileges_are_what_the_design_says),
+		cmocka_unit_test(what_is_forbidden_kills), cmocka_unit_test(what_it_may_ask_of_a_process),
 		cmocka_unit_test(what_it_may_open),
 	};
 
