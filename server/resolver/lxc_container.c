@@ -159,7 +159,11 @@ static void set_without_init(struct lxc_container *c, enum lxc_state state)
 static void apply(struct lxc_container *c, const struct lxc_message *m)
 {
 	struct entry *e = &c->member.entry;
+	bool ends = !m->exited && (m->state == LXC_STOPPING || m->state == LXC_ABORTING);
 
+	/* Its socket was gone sooner than these words were there: what never started again does not end again. */
+	if (ends && !has_init(c) && e->state == ROOT_CONTAINER_STOPPED)
+		return;
 	table_tell(table_of(c), e);
 	if (m->exited) {
 		if (!has_init(c))

@@ -133,6 +133,11 @@ static void lxcs_monitor_may_be_killed(void **state)
 	lxc_refuse(g, lxc_asked("web", IPC_LXC_STATE), ECONNREFUSED);
 	assert_string_equal(g->history, "stopping stopped ");
 	g->history[0] = '\0';
+	/* Or it said it all, and we were faster. */
+	state_is(g, LXC_STOPPING);
+	state_is(g, LXC_STOPPED);
+	rig_round(g);
+	assert_string_equal(g->history, "");
 	/* While it starts. */
 	state_is(g, LXC_STARTING);
 	rig_round(g);
