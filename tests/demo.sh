@@ -135,6 +135,38 @@ STATUS=126 ask "" run report 70 </dev/null
 STATUS=126 ask "" run maintenance </dev/null
 STATUS=3 ask "" hostname no-such-container
 
+step "A second engine, LXC, and everything that happens to the containers of both"
+db=db-$LAB_ID
+run "" "lxc-create --name $db ...; lxc-start --name $db" lxc_up "$db" db-1.example
+ask "*crun*web*running*" ps
+ask "*lxc*$db*running*" ps --engine lxc
+ask db-1.example hostname "$db"
+ask "lxc:$db" which "$(engine_pid lxc "$db")"
+echo "   \$ rootctl watch 'web|db-.*' &"
+nobody_starts "$BIN/rootctl" --socket "$BROKER_SOCKET" watch 'web|db-.*' >"$LAB_DIR/watch" 2>&1
+watcher=$!
+# It says nothing of the present state: it is there when the first change is told.
+until [ -s "$LAB_DIR/watch" ]; do
+	crun pause web
+	crun resume web
+	sleep 0.2
+done
+shown=$(wc -l <"$LAB_DIR/watch")
+run "" "crun pause web; crun resume web" eval "crun pause web && crun resume web"
+run "" "lxc-freeze --name $db; lxc-unfreeze --name $db" eval "lxc-freeze -n $db && lxc-unfreeze -n $db"
+run "" "lxc-stop --kill --name $db" lxc_stop "$db"
+run "" "crun kill web KILL" crun kill web KILL
+watched() { grep -q "'web' exited with status" "$LAB_DIR/watch" && grep -q "'$db' changed state to .STOPPED" "$LAB_DIR/watch"; }
+wait_for 10 watched || wrong "the watcher did not see both end"
+tail -n +$((shown + 1)) "$LAB_DIR/watch" | sed 's/^/   /'
+for line in "'web' changed state to [FROZEN]" "'web' exited with status [137]" "'$db' changed state to [FROZEN]" \
+	"'$db' changed state to [STOPPING]" "'$db' exited with status [137]" "'$db' changed state to [STOPPED]"; do
+	grep -qxF "$line" "$LAB_DIR/watch" || wrong "the watcher should have said: $line"
+done
+kill $watcher
+wait $watcher 2>/dev/null || :
+lxc_down "$db"
+
 step "The container is gone, and so is the answer"
 run "" "crun delete --force web" crun_down web
 STATUS=3 ask "" pid web

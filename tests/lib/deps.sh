@@ -36,8 +36,8 @@ check cmd:containerd       containerd          containerd           containerd
 check cmd:ctr              containerd          containerd           containerd-ctr
 check cmd:dockerd          docker.io           moby-engine          docker-engine
 check docker               docker-cli          docker-cli           docker-cli
-check cmd:lxc-start        lxc                 lxc                  lxc
-check cmd:lxc-info         lxc                 lxc                  lxc
+demo  cmd:lxc-start        lxc                 lxc                  lxc
+demo  cmd:lxc-info         lxc                 lxc                  lxc
 check cmd:rsync            rsync               rsync                rsync
 check cmd:lxd              lxd                 -                    lxd
 check cmd:lxc              lxd-client          -                    lxd-client
