@@ -192,6 +192,23 @@ static void keep_ended(struct table *t, struct entry *e)
 	learn_exit(t, e);
 }
 
+/* The run level may forget a container sooner than its init is reaped: who lists it waits on. */
+static void leave_ended(struct table *t, struct entry *e)
+{
+	for (struct entry *x = e->ended >= 0 && e->scope->level == TABLE_RUN ? e->group->entries : NULL; x;
+	     x = x->next) {
+		struct epoll_event ev = {.events = 0, .data.ptr = x};
+
+		if (x->scope->level != TABLE_NAME)
+			continue;
+		forget_ended(t, x);
+		if (epoll_ctl(t->ends_fd, EPOLL_CTL_MOD, e->ended, &ev) == 0)
+			x->ended = take_fd(&e->ended);
+		break;
+	}
+	forget_ended(t, e);
+}
+
 void table_remove(struct table *t, struct entry *e)
 {
 	struct group *g = e->group;
@@ -203,6 +220,7 @@ void table_remove(struct table *t, struct entry *e)
 	learn_exit(t, e);
 	if (e->due)
 		records_tell_now(t, g);
+	leave_ended(t, e);
 	while (*at != e)
 		at = &(*at)->next;
 	*at = e->next;
@@ -210,7 +228,6 @@ void table_remove(struct table *t, struct entry *e)
 	mark(t, g); /* who is left may be the one to report now; an empty group goes at the flush */
 	lister_changed(t, g);
 	set_process(t, e, (struct process){0});
-	forget_ended(t, e);
 	drop_init(t, e);
 	free(e->name);
 	*e = (struct entry){.init = INIT_NONE, .ended = -1};

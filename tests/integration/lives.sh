@@ -20,10 +20,14 @@ CREATED='(created )?'
 # Listed before it has a process.
 LISTED='(stopped )?'
 KILLED='stopped exited:signal-9'
+# Some freeze a container to kill it, and may thaw it before it is dead.
+ENDED="(paused (running )?)?$KILLED"
 
 ROOTLESS_USERS=all
 lab_user rblife 5005 300000
 log_in rblife
+# What lxc_mapped_config asks for.
+echo root:4000000:65536 | tee -a /etc/subuid >>/etc/subgid
 broker_start
 watch_start
 
@@ -34,7 +38,7 @@ for rt in crun runc; do
 	life_pause() { $rt pause "$1"; }
 	life_resume() { $rt resume "$1"; }
 	life_down() { "${rt}_down" "$1"; }
-	life $rt one two "${CREATED}running paused running $KILLED removed" "${CREATED}running $KILLED removed"
+	life $rt one two "${CREATED}running paused running $ENDED removed" "${CREATED}running $ENDED removed"
 done
 
 # --- podman
@@ -46,8 +50,8 @@ life_stop() { podman_stop crun "$1"; }
 life_start() { podman_with crun start "$1" >/dev/null; }
 life_rename() { podman_rename crun "$1" "$2"; }
 life_down() { podman_down crun "$1"; }
-life podman one two "${LISTED}${CREATED}running paused running $KILLED ${CREATED}running named:one-renamed $KILLED removed" \
-	"${LISTED}${CREATED}running $KILLED removed"
+life podman one two "${LISTED}${CREATED}running paused running $KILLED ${CREATED}running named:one-renamed $ENDED removed" \
+	"${LISTED}${CREATED}running $ENDED removed"
 
 # A user's, in whose cgroup nothing can be frozen here.
 life_up() { user_podman_up rblife "$1" >/dev/null; }
@@ -55,8 +59,8 @@ life_stop() { user_podman rblife stop -t 0 "$1" >/dev/null; }
 life_start() { user_podman rblife start "$1" >/dev/null; }
 life_rename() { user_podman rblife rename "$1" "$2"; }
 life_down() { user_podman rblife rm -f -t 0 "$1" >/dev/null; }
-life podman@rblife one two "${LISTED}${CREATED}running $KILLED ${CREATED}running named:one-renamed $KILLED removed" \
-	"${LISTED}${CREATED}running $KILLED removed"
+life podman@rblife one two "${LISTED}${CREATED}running $KILLED ${CREATED}running named:one-renamed $ENDED removed" \
+	"${LISTED}${CREATED}running $ENDED removed"
 
 # --- docker
 
@@ -68,8 +72,8 @@ life_stop() { docker stop -t 0 "$1" >/dev/null; }
 life_start() { docker start "$1" >/dev/null; }
 life_rename() { docker rename "$1" "$2"; }
 life_down() { docker_down "$1"; }
-life docker one two "${LISTED}${CREATED}running paused running $KILLED ${CREATED}running named:one-renamed $KILLED removed" \
-	"${LISTED}${CREATED}running $KILLED removed"
+life docker one two "${LISTED}${CREATED}running paused running $KILLED ${CREATED}running named:one-renamed $ENDED removed" \
+	"${LISTED}${CREATED}running $ENDED removed"
 dockerd_end TERM
 
 # --- containerd
@@ -79,15 +83,23 @@ life_up() { ctr_run "default/$1"; }
 life_pause() { ctr_task "default/$1" pause; }
 life_resume() { ctr_task "default/$1" resume; }
 life_down() { ctr_down "default/$1"; }
-# On its way out a container is frozen and thawed again.
-life containerd one two "${CREATED}running paused running (paused running )?$KILLED removed" \
-	"${CREATED}running (paused running )?$KILLED removed"
+life containerd one two "${CREATED}running paused running $ENDED removed" \
+	"${CREATED}running $ENDED removed"
+
+# What Kubernetes makes of it: a pod, whose first process holds its namespaces, and a container in it.
+life_up() { cri_pod shop "$1" app "$1-pod" "$1-app"; }
+life_pause() { ctr_task "k8s.io/$1-app" pause; }
+life_resume() { ctr_task "k8s.io/$1-app" resume; }
+life_down() { ctr_down "k8s.io/$1-app" && ctr_down "k8s.io/$1-pod"; }
+life kubernetes one two "${CREATED}running paused running $ENDED removed" \
+	"${CREATED}running $ENDED removed"
 containerd_end TERM
 
 # --- LXC and what is built on it: each state on the way to another is told
 
 FROZEN='freezing paused thawed running'
-END='stopping exited:signal-9 stopped'
+# What LXC says of an end comes through its fifo, what the kernel says from the kernel, and a directory may be gone before either.
+END='(stopping )?(exited:signal-9 stopped|stopped exited:signal-9)'
 
 life_up() { lxc_up "$1"; }
 life_pause() { lxc-freeze -n "$1"; }
@@ -97,6 +109,16 @@ life_start() { lxc_start "$1"; }
 life_move() { lxc_rename "$1" "$2"; }
 life_down() { lxc_down "$1"; }
 life lxc "$LAB_ID-one" "$LAB_ID-two" "stopped starting running $FROZEN $END removed stopped starting running $END removed" \
+	"stopped starting running $END removed"
+
+# With a user namespace.
+life_up() { lxc_mapped_config "$1" "/var/lib/lxc/$1" && lxc_start "$1"; }
+life_pause() { lxc-freeze -n "$1"; }
+life_resume() { lxc-unfreeze -n "$1"; }
+life_stop() { lxc_stop "$1"; }
+life_start() { lxc_start "$1"; }
+life_down() { lxc_down "$1"; }
+life lxc "$LAB_ID-three" "$LAB_ID-four" "stopped starting running $FROZEN $END starting running $END removed" \
 	"stopped starting running $END removed"
 
 lxd_start

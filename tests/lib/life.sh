@@ -48,10 +48,24 @@ life_is() { # life_is ENGINE ID EXTENDED-REGEX TEXT: the whole life
 
 # --- Records -----------------------------------------------------------------------------------------------------
 
+# Pods' containers are containerd's, and have names of their own.
+our_engine() { # our_engine ENGINE
+	case $1 in kubernetes) echo containerd ;; *) echo "${1%@*}" ;; esac
+}
+
+our_name() { # our_name ENGINE NAME
+	case $1 in kubernetes) echo "shop/$2/app" ;; *) echo "$2" ;; esac
+}
+
+lookup() { # lookup ENGINE NAME
+	case $1 in kubernetes) echo "containerd:shop/$2/app" ;; *) echo "$1:$2" ;; esac
+}
+
 # What an engine's own tool calls a container, where it wants more than the name.
 tool_name() { # tool_name ENGINE NAME
 	case $1 in
 	containerd) echo "default/$2" ;;
+	kubernetes) echo "k8s.io/$2-app" ;;
 	*) echo "$2" ;;
 	esac
 }
@@ -62,6 +76,7 @@ engine_id() { # engine_id ENGINE NAME
 	podman) podman_with crun inspect -f '{{.Id}}' "$2" ;;
 	docker) docker inspect -f '{{.Id}}' "$2" ;;
 	libvirt-lxc) virsh_lxc domuuid "$2" ;;
+	kubernetes) echo "$2-app" ;;
 	*) echo "$2" ;;
 	esac
 }
@@ -74,6 +89,7 @@ engine_state() { # engine_state ENGINE NAME
 	podman) podman_with crun inspect -f '{{.State.Status}}' "$2" ;;
 	docker) docker inspect -f '{{.State.Status}}' "$2" ;;
 	containerd) ctr task ls | awk -v id="$2" '$1 == id { print tolower($3) }' ;;
+	kubernetes) ctr -n k8s.io task ls | awk -v id="$2-app" '$1 == id { print tolower($3) }' ;;
 	lxd) lxc query "/1.0/instances/$2/state" | jq -r .status | tr '[:upper:]' '[:lower:]' ;;
 	lxc) lxc-info -n "$2" -sH | tr '[:upper:]' '[:lower:]' ;;
 	libvirt-lxc) virsh_lxc domstate "$2" ;;
@@ -91,20 +107,21 @@ nspawn_state() {
 }
 
 record() { # record ENGINE ID FIELD
-	ctl ps --all --json | jq -r --arg engine "${1%@*}" --arg id "$2" --arg field "$3" '
+	ctl ps --all --json | jq -r --arg engine "$(our_engine "$1")" --arg id "$2" --arg field "$3" '
 		[.. | objects | select(.engine? == $engine and .id? == $id)][0][$field]'
 }
 
 # Every field of a record that lives: what the engine calls it, its state, and what the kernel says of its init.
 compared() { # compared ENGINE NAME TEXT
-	local engine=$1 name=$2 text="$1: $3" tool id pid
+	local engine=$1 name=$2 text="$1: $3" tool id pid teller=$1
+	[ "$engine" != kubernetes ] || teller=containerd
 	tool=$(tool_name "$engine" "$name")
-	told "$engine" "$tool" "$text" "$engine:$name"
+	told "$teller" "$tool" "$text" "$(lookup "$engine" "$name")"
 	id=$(engine_id "$engine" "$name")
-	pid=$(engine_pid "$engine" "$tool")
+	pid=$(engine_pid "$teller" "$tool")
 	is "$(record "$engine" "$id" name) $(record "$engine" "$id" state) $(record "$engine" "$id" pid)" \
-		"$name $(engine_state "$engine" "$name") $pid" "$text: its record has the engine's name, state and pid"
-	is "$(ctl which "$pid")" "$engine:$name" "$text: its process leads back to it"
+		"$(our_name "$engine" "$name") $(engine_state "$engine" "$name") $pid" "$text: its record has the engine's name, state and pid"
+	is "$(ctl which "$pid")" "$(lookup "$engine" "$name")" "$text: its process leads back to it"
 }
 
 # life ENGINE A B LIFE-OF-A LIFE-OF-B: two containers, from the first moment to the last. What the engine can do is in functions of the
@@ -114,9 +131,9 @@ life() {
 	local engine=$1 a=$2 b=$3 id_a id_b
 	# With an engine's first container its directories may appear, and whoever watches has to look at everything again.
 	life_up "$a-zero"
-	told "$engine" "$(tool_name "$engine" "$a-zero")" "$engine: one before them" "$engine:$a-zero"
+	compared "$engine" "$a-zero" "one before them"
 	life_down "$a-zero"
-	told_error unknown "$engine:$a-zero" "$engine: which is gone"
+	told_error unknown "$(lookup "$engine" "$a-zero")" "$engine: which is gone"
 	life_up "$a"
 	life_up "$b"
 	id_a=$(engine_id "$engine" "$a")
@@ -132,13 +149,13 @@ life() {
 	fi
 	if declare -F life_stop >/dev/null; then
 		life_stop "$a"
-		told_error stopped "$engine:$a" "$engine: stopped"
+		told_error stopped "$(lookup "$engine" "$a")" "$engine: stopped"
 		is "$(record "$engine" "$id_a" state) $(record "$engine" "$id_a" exit_signal)" "stopped 9" \
 			"$engine: and its record says so, and how it ended"
 		if declare -F life_move >/dev/null; then
 			life_move "$a" "$a-moved"
-			told_error unknown "$engine:$a" "$engine: moved while it was stopped"
-			told_error stopped "$engine:$a-moved" "$engine: and there under its new name"
+			told_error unknown "$(lookup "$engine" "$a")" "$engine: moved while it was stopped"
+			told_error stopped "$(lookup "$engine" "$a-moved")" "$engine: and there under its new name"
 			life_move "$a-moved" "$a"
 		fi
 		life_start "$a"
@@ -150,10 +167,10 @@ life() {
 		compared "$engine" "$a" "renamed"
 	fi
 	life_down "$a"
-	told_error unknown "$engine:$a" "$engine: removed"
+	told_error unknown "$(lookup "$engine" "$a")" "$engine: removed"
 	compared "$engine" "$b" "the one that is left"
 	life_down "$b"
-	life_is "${engine%@*}" "$id_a" "$4" "$engine: the watcher saw each change of the first, in order"
-	life_is "${engine%@*}" "$id_b" "$5" "$engine: and each of the second"
+	life_is "$(our_engine "$engine")" "$id_a" "$4" "$engine: the watcher saw each change of the first, in order"
+	life_is "$(our_engine "$engine")" "$id_b" "$5" "$engine: and each of the second"
 	unset -f life_up life_down life_pause life_resume life_stop life_start life_rename life_move 2>/dev/null || :
 }

@@ -254,6 +254,29 @@ static void who_lists_it_tells_it_in_order_too(void **state)
 	SAID("-;");
 }
 
+static void who_lists_it_waits_for_its_end(void **state)
+{
+	struct entry list = {0}, gone = {0};
+	struct rig_child c;
+
+	(void)state;
+	if (!kernel_tells())
+		skip();
+	child_start(&c);
+	table_add(&table, &list, &podman, "a");
+	table_add(&table, &gone, &crun, "a");
+	run(&gone, &c);
+	SAID("+podman:a 2 %d;", c.pid);
+	child_zombie(&c);
+	table_remove(&table, &gone); /* before anybody has reaped it */
+	SAID("+podman:a 5;");
+	child_end(&c);
+	SAID("+podman:a 5 =9;");
+	SAID("%s", "");
+	table_remove(&table, &list);
+	SAID("-;");
+}
+
 static void each_state_is_told(void **state)
 {
 	struct entry e = {0};
@@ -370,6 +393,7 @@ int main(void)
 		T(an_end_comes_before_the_removal_and_before_the_next_one),
 		T(another_live_process_is_told_after_an_end),
 		T(who_lists_it_tells_it_in_order_too),
+		T(who_lists_it_waits_for_its_end),
 		T(each_state_is_told),
 		T(one_process_is_one_container),
 		T(a_listed_id_hides_another_id_of_its_process),

@@ -389,7 +389,7 @@ static void list(uint32_t serial, uint64_t cursor)
 static unsigned join(int first_error)
 {
 	static struct ipc_joined m;
-	static char names[IPC_JOIN_MAX][16];
+	static char names[IPC_JOIN_MAX][24];
 	struct ipc_token token;
 
 	rig_expect(&rig, rig.joiner, IPC_JOIN);
