@@ -156,6 +156,11 @@ struct record *index_find_rid(const struct index *ix, uint64_t rid)
 	return at < ix->rids.n && ix->rids.v[at]->rid == rid ? ix->rids.v[at] : NULL;
 }
 
+bool index_has_room(const struct index *ix, uint64_t rid)
+{
+	return ix->rids.n < INDEX_RECORDS_MAX || index_find_rid(ix, rid);
+}
+
 /* Somebody chose this id as a name, and a name has no prefixes: "web", or "NAMESPACE/web" where it is one of several. */
 static bool named_by_id(const struct record *r)
 {
@@ -206,9 +211,9 @@ int index_put(struct index *ix, const struct container_record *m, int pidfd)
 		e = add_engine(ix, m->engine);
 	if (!e)
 		return -EBADMSG;
-	(void)index_remove(ix, m->rid); /* an old version is gone in any case: no answer is better than a wrong one */
-	if (ix->rids.n >= INDEX_RECORDS_MAX)
+	if (!index_has_room(ix, m->rid))
 		return -ENOSPC;
+	(void)index_remove(ix, m->rid); /* an old version is gone in any case: no answer is better than a wrong one */
 	r = record_new(m, e, fd);
 	if (!r)
 		return -ENOMEM;

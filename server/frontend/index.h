@@ -60,6 +60,8 @@ void index_clear(struct index *ix);
 
 /* What a resolver in its right mind may send. */
 bool index_plausible(const struct container_record *m);
+/* Is there room for it, or a version of it already? */
+bool index_has_room(const struct index *ix, uint64_t rid);
 /*
  * A new record, or a new version of @m->rid, with @m->generation. @pidfd (or -1) is the index's from now on, in every case.
  * 0, -EBADMSG (not plausible, or more engines than there are), -ENOSPC (too many), -ENOMEM.

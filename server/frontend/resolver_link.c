@@ -129,25 +129,29 @@ static bool log_put(struct frontend *f, struct container_record *m, bool alive)
 	return changes_put(&f->changes, old, m, old && alive == record_alive(old));
 }
 
+static void warn_full(struct resolver_link *l)
+{
+	if (!l->full_logged)
+		log_warning("more than %d containers: those beyond are not found", INDEX_RECORDS_MAX);
+	l->full_logged = true;
+}
+
 static int op_put(struct frontend *f)
 {
 	struct container_record m;
-	int r;
 
 	if (get_container_record(&f->in.body, &m) < 0)
 		return -EBADMSG;
 	if (!index_plausible(&m))
 		return -EBADMSG;
-	if (!log_put(f, &m, f->in.nfds > 0))
-		return 0;
-	r = index_put(&f->index, &m, ipc_take_fd(&f->in));
-	if (r == -ENOSPC) {
-		if (!f->resolver.full_logged)
-			log_warning("more than %d containers: those beyond are not found", INDEX_RECORDS_MAX);
-		f->resolver.full_logged = true;
+	/* Before it is told as a change: who watches must not know of what is not there. */
+	if (!index_has_room(&f->index, m.rid)) {
+		warn_full(&f->resolver);
 		return 0;
 	}
-	return r;
+	if (!log_put(f, &m, f->in.nfds > 0))
+		return 0;
+	return index_put(&f->index, &m, ipc_take_fd(&f->in));
 }
 
 static int op_remove(struct frontend *f)

@@ -299,6 +299,45 @@ static void the_log_is_bounded_in_bytes(void **state)
 	assert_knows_all(&model);
 }
 
+/* What is not in the index cannot be gone from it later: a watcher would keep it for ever. */
+static void what_does_not_fit_is_not_told(void **state)
+{
+	struct container_record m = {.engine = STR("crun"), .id = STR("a")};
+	uint64_t last;
+
+	(void)state;
+	for (m.rid = 1000; rig.f.index.rids.n < INDEX_RECORDS_MAX - 1; m.rid++) {
+		m.generation = changes_number(&rig.f.changes);
+		assert_int_equal(index_put(&rig.f.index, &m, -1), 0);
+	}
+	/* Nobody can be told of those: the watch begins after them. */
+	begin(&model, rig.client);
+	model.after = model.until = rig.f.changes.last;
+	ask(&model);
+	put(100, ROOT_CONTAINER_RUNNING, 9, false, 0);
+	take(&model);
+	assert_string_equal(model.kinds, "A"); /* the last that fits */
+	ask(&model);
+	last = rig.f.changes.last;
+	for (unsigned i = 0; i < 2; i++)
+		put(101, ROOT_CONTAINER_RUNNING, 9, false, 0);
+	rig_remove(&rig, 101);
+	assert_false(rig.stopped);
+	client_expect_nothing(rig.client);
+	assert_int_equal(rig.f.changes.last, last);
+	/* a new version of one that is there fits, and so does one that takes another's place */
+	put(100, ROOT_CONTAINER_PAUSED, 9, false, 0);
+	take(&model);
+	assert_string_equal(model.kinds, "C");
+	rig_remove(&rig, 100);
+	put(101, ROOT_CONTAINER_RUNNING, 9, false, 0);
+	ask(&model);
+	take(&model);
+	assert_string_equal(model.kinds, "RA");
+	client_ask(&rig, rig.client, MSG_CONTAINER_PID, 7, "crun:101");
+	client_expect_pid(rig.client, 7, 9);
+}
+
 static void a_resolver_that_begins_anew(void **state)
 {
 	(void)state;
@@ -498,6 +537,7 @@ int main(void)
 		TEST(a_session_may_end_while_it_watches),
 		TEST(who_is_overtaken_begins_again),
 		TEST(the_log_is_bounded_in_bytes),
+		TEST(what_does_not_fit_is_not_told),
 		TEST(a_resolver_that_begins_anew),
 		TEST(it_needs_the_right),
 		TEST(random_lives_against_a_model),
