@@ -182,11 +182,11 @@ static void sizes(void)
 /* Random changes: what comes of them may even be good. Only the witness counts. */
 static void random_changes(int count)
 {
-	static const uint16_t of[] = {MSG_HELLO,          MSG_CONTAINER_HOSTNAME,   MSG_CONTAINER_GET,
-				      MSG_CONTAINER_LIST, MSG_PROCESS_START,        MSG_PROCESS_WAIT,
-				      MSG_PROCESS_ACK,    MSG_PROCESS_TERMINATE,    MSG_PROGRAM_LIST,
-				      MSG_PROCESS_CANCEL, MSG_CONTAINER_OF_PROCESS, MSG_CONTAINER_OF_CGROUP,
-				      MSG_CONTAINER_FACTS};
+	static const uint16_t of[] = {MSG_HELLO,           MSG_CONTAINER_HOSTNAME,   MSG_CONTAINER_GET,
+				      MSG_CONTAINER_LIST,  MSG_PROCESS_START,        MSG_PROCESS_WAIT,
+				      MSG_PROCESS_ACK,     MSG_PROCESS_TERMINATE,    MSG_PROGRAM_LIST,
+				      MSG_PROCESS_CANCEL,  MSG_CONTAINER_OF_PROCESS, MSG_CONTAINER_OF_CGROUP,
+				      MSG_CONTAINER_FACTS, MSG_CONTAINER_WATCH};
 	uint8_t buf[WIRE_RECORD_MAX];
 
 	for (int i = 0; i < count; i++) {
