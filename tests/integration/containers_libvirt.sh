@@ -10,7 +10,7 @@
 # shellcheck source=tests/lib/machined.sh
 . "$ROOT/tests/lib/machined.sh"
 
-if [ ! -e /sys/fs/cgroup/memory/cgroup.procs ] && ! grep -q -w memory /sys/fs/cgroup/cgroup.controllers; then
+if ! libvirt_can; then
 	skip "containers of libvirt-lxc" "no cgroup controllers that libvirt can use"
 	done_testing
 	exit

@@ -121,42 +121,54 @@ life_down() { lxc_down "$1"; }
 life lxc "$LAB_ID-three" "$LAB_ID-four" "stopped starting running $FROZEN $END starting running $END removed" \
 	"stopped starting running $END removed"
 
-lxd_start
-life_up() { lxd_up "$1"; }
-life_pause() { lxc pause "$1"; }
-life_resume() { lxc start "$1"; }
-life_stop() { lxc stop -f "$1"; }
-life_start() { lxc start "$1"; }
-life_move() { lxc rename "$1" "$2"; }
-life_down() { lxd_down "$1"; }
-life lxd "$LAB_ID-one" "$LAB_ID-two" "stopped starting running $FROZEN $END removed stopped starting running $END removed" \
-	"stopped starting running $END removed"
-lxd_stop
+if command -v lxd >/dev/null; then
+	lxd_start
+	life_up() { lxd_up "$1"; }
+	life_pause() { lxc pause "$1"; }
+	life_resume() { lxc start "$1"; }
+	life_stop() { lxc stop -f "$1"; }
+	life_start() { lxc start "$1"; }
+	life_move() { lxc rename "$1" "$2"; }
+	life_down() { lxd_down "$1"; }
+	life lxd "$LAB_ID-one" "$LAB_ID-two" "stopped starting running $FROZEN $END removed stopped starting running $END removed" \
+		"stopped starting running $END removed"
+	lxd_stop
+else
+	skip "containers of LXD" "this system has no LXD"
+fi
 
 # --- libvirt's LXC driver
 
-libvirt_start
-life_up() { domain_up "$1"; }
-life_pause() { virsh_lxc suspend "$1"; }
-life_resume() { virsh_lxc resume "$1"; }
-life_down() { domain_down "$1"; }
-life libvirt-lxc "$LAB_ID-one" "$LAB_ID-two" "${LISTED}running paused running $KILLED removed" "${LISTED}running $KILLED removed"
-libvirt_stop
+if libvirt_can; then
+	libvirt_start
+	life_up() { domain_up "$1"; }
+	life_pause() { virsh_lxc suspend "$1"; }
+	life_resume() { virsh_lxc resume "$1"; }
+	life_down() { domain_down "$1"; }
+	life libvirt-lxc "$LAB_ID-one" "$LAB_ID-two" "${LISTED}running paused running $KILLED removed" "${LISTED}running $KILLED removed"
+	libvirt_stop
+else
+	skip "containers of libvirt-lxc" "no cgroup controllers that libvirt can use"
+fi
 
 # --- systemd-nspawn: of its hierarchies only those of systemd show the container's cgroup
 
-kernel_cgroup() {
-	grep -o "/$LAB_ID\\.slice/[^/]*" "/proc/$1/cgroup" | sort -u
-}
+if command -v systemd-nspawn >/dev/null && machined_program >/dev/null; then
+	kernel_cgroup() {
+		grep -o "/$LAB_ID\\.slice/[^/]*" "/proc/$1/cgroup" | sort -u
+	}
 
-machined_start
-life_up() { nspawn_up "$1"; }
-life_pause() { nspawn_freeze "$1" 1; }
-life_resume() { nspawn_freeze "$1" 0 && wait_for 5 not nspawn_is_frozen "$1"; }
-nspawn_is_frozen() { [ "$(nspawn_state "$1")" = paused ]; }
-life_down() { nspawn_down "$1"; }
-life nspawn one two "running paused running $KILLED removed" "running $KILLED removed"
-machined_stop
+	machined_start
+	life_up() { nspawn_up "$1"; }
+	life_pause() { nspawn_freeze "$1" 1; }
+	life_resume() { nspawn_freeze "$1" 0 && wait_for 5 not nspawn_is_frozen "$1"; }
+	nspawn_is_frozen() { [ "$(nspawn_state "$1")" = paused ]; }
+	life_down() { nspawn_down "$1"; }
+	life nspawn one two "running paused running $KILLED removed" "running $KILLED removed"
+	machined_stop
+else
+	skip "containers of systemd-nspawn" "this system has no systemd"
+fi
 
 watch_stop
 broker_finish

@@ -6,6 +6,11 @@
 
 LIBVIRT_PID=
 
+# It wants cgroup controllers, in whichever version.
+libvirt_can() {
+	[ -e /sys/fs/cgroup/memory/cgroup.procs ] || grep -q -w memory /sys/fs/cgroup/cgroup.controllers
+}
+
 virsh_lxc() {
 	virsh -q -c lxc:///system "$@"
 }
