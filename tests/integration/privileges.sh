@@ -61,7 +61,7 @@ all_confined() {
 	confined frontend 64101 "$CAP_NONE"
 	only_descriptors frontend 'socket|anon_inode:\[(eventpoll|eventfd|signalfd|timerfd|pidfd)\]|pidfd:.*'
 	confined resolver 64102 "$CAP_RESOLVER"
-	only_descriptors resolver 'socket|anon_inode:(\[(eventpoll|eventfd|signalfd|timerfd|pidfd)\]|inotify)|pidfd:.*|/proc|/proc/[0-9]+/mountinfo|/sys/fs/cgroup.*|/run/(crun|runc|containerd|docker|systemd/machines|libvirt/lxc).*|/var/lib/(lxc|containers|docker).*|/run|/var/lib|/'
+	only_descriptors resolver 'socket|anon_inode:(\[(eventpoll|eventfd|signalfd|timerfd|pidfd)\]|inotify)|pidfd:.*|/proc|/proc/[0-9]+/mountinfo|/sys/fs/cgroup.*|/run/(crun|runc|containerd|docker|systemd/machines|libvirt/lxc).*|/run/lxc/.*/monitor-fifo|/var/lib/(lxc|containers|docker).*|/run|/var/lib|/'
 	confined joiner 64103 "$CAP_JOINER"
 	only_descriptors joiner 'socket|uts:.*'
 }
