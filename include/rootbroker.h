@@ -414,13 +414,13 @@ int rootProcessPoll(int fd, int pid, int *status);
  * rootProcessTerminate() - end a program
  * @pid:	of a program that this connection started
  *
- * The program's stop signal, then, after the entry's grace, SIGKILL. Blocks until it has ended, or
- * until the entry's deadline. Its status can be waited for as ever.
+ * The program's stop signal, then, after the entry's grace, SIGKILL, to all that it has started too. Blocks
+ * until all of these have ended, or until the entry's deadline. Its status can be waited for as ever.
  *
- * Return: 0 when it has ended, or
+ * Return: 0 when they have ended, or
  *	-EINVAL		@pid is less than 1
  *	-ECHILD		@pid is not a program of this connection
- *	-EBUSY		it is still there at the deadline; the server keeps at it
+ *	-EBUSY		it, or what it has started, is still there at the deadline
  *	-EACCES, -EAGAIN, -ENOTCONN, -EPROTO, -EBADF
  */
 int rootProcessTerminate(int fd, int pid);

@@ -284,6 +284,31 @@ int proc_read_status(int proc, pid_t pid, struct proc_status *ret)
 	return 0;
 }
 
+int proc_read_groups(int proc, pid_t pid, gid_t *ret, int max)
+{
+	char text[STATUS_MAX];
+	ssize_t r = read_of_process(proc, pid, "status", text, sizeof(text));
+	const char *p;
+	uint64_t v;
+	int n;
+
+	if (r < 0)
+		return (int)r;
+	p = status_value(text, "Groups");
+	if (!p)
+		return -EBADMSG;
+	for (n = 0; is_digit(*p); n++) {
+		if (n == max)
+			return -E2BIG;
+		p = number(p, &v);
+		if (!p || v > UINT32_MAX)
+			return -EBADMSG;
+		ret[n] = (gid_t)v;
+		p += *p == ' ';
+	}
+	return n;
+}
+
 /* The next number of a line; NULL if it does not fit. */
 static const char *map_number(const char *p, uint32_t *ret)
 {

@@ -46,6 +46,9 @@ struct proc_status {
 };
 int proc_read_status(int proc, pid_t pid, struct proc_status *ret);
 
+/* The supplementary groups: how many, or -E2BIG if they are more than @max. */
+int proc_read_groups(int proc, pid_t pid, gid_t *ret, int max);
+
 /* The ranges of /proc/PID/uid_map: which uids of the reader's user namespace the process's one is made of. */
 #define PROC_UID_RANGES_MAX 340 /* the kernel's own limit */
 struct proc_uid_range {

@@ -124,8 +124,9 @@ static struct config *new_config(void)
 	c->max_programs_per_uid = 256;
 	c->run_directory = strdup(RUNSTATEDIR "/rootbroker");
 	c->programs_directory = strdup(SYSCONFDIR "/rootbroker/programs.d");
+	c->programs_cgroup = strdup("auto");
 	c->roles = calloc(CONFIG_ROLES_MAX, sizeof(*c->roles));
-	if (!c->run_directory || !c->programs_directory || !c->roles) {
+	if (!c->run_directory || !c->programs_directory || !c->programs_cgroup || !c->roles) {
 		config_free(c);
 		return NULL;
 	}
@@ -208,5 +209,6 @@ void config_free(struct config *c)
 	free(c->roles);
 	free(c->run_directory);
 	free(c->programs_directory);
+	free(c->programs_cgroup);
 	free(c);
 }

@@ -57,6 +57,7 @@ struct config_rootless {
 struct config {
 	char *run_directory;
 	char *programs_directory;
+	char *programs_cgroup; /* none, auto, or a path below the mount of cgroup v2 */
 	uint64_t capability_ceiling;
 	enum log_level log_level;
 	uint32_t prefix_min; /* shortest id prefix that names a container */

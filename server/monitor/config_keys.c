@@ -13,6 +13,7 @@
 #include "../common/caps.h"
 #include "../common/ipc.h"
 #include "../common/loop.h"
+#include "cgroup.h"
 
 #define BLANKS "\t "
 
@@ -80,6 +81,16 @@ static void set_path(struct parse *p, const struct key *k, char *value)
 {
 	if (check_path(p, k->name, value))
 		config_set_text(p, (char **)((char *)p->c + k->index), value);
+}
+
+static void set_cgroup(struct parse *p, const struct key *k, char *value)
+{
+	if (strcmp(value, "none") == 0 || strcmp(value, "auto") == 0 || cgroup_valid(value))
+		config_set_text(p, (char **)((char *)p->c + k->index), value);
+	else
+		inifile_refuse(&p->file, p->file.line,
+			       "%s: \"%s\" is no cgroup: write none, auto, or a path of at most %d bytes, /rootbroker",
+			       k->name, value, CGROUP_BASE_MAX);
 }
 
 static bool parse_number(struct parse *p, const struct key *k, const char *value, uint32_t *ret)
@@ -249,6 +260,7 @@ static void set_role_rights(struct parse *p, const struct key *k, char *value)
 static const struct key key_table[] = {
 	{"broker", "run_directory", set_path, FIELD(run_directory), 0, 0, false},
 	{"broker", "programs", set_path, FIELD(programs_directory), 0, 0, false},
+	{"broker", "programs_cgroup", set_cgroup, FIELD(programs_cgroup), 0, 0, false},
 	{"broker", "capability_ceiling", set_capabilities, 0, 0, 0, false},
 	{"broker", "log_level", set_log_level, 0, 0, 0, false},
 	{"broker", "prefix_min", set_number, FIELD(prefix_min), 1, 64, false},

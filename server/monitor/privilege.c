@@ -18,7 +18,7 @@
 
 static int drop_groups(const struct privilege *p)
 {
-	if (p->ngroups < 0 || p->ngroups > PRIVILEGE_GROUPS_MAX)
+	if (p->ngroups < 0 || p->ngroups > PRIVILEGE_GROUPS_MAX + PRIVILEGE_MARKS_MAX)
 		return -EINVAL;
 	return setgroups((size_t)p->ngroups, p->groups) < 0 ? -errno : 0;
 }
@@ -66,8 +66,8 @@ static int drop_new_privs(const struct privilege *p)
 /* The kernel sorts the list, so it is compared as a set; the counts are equal, duplicates included. */
 static bool groups_are(const struct privilege *p)
 {
-	gid_t have[PRIVILEGE_GROUPS_MAX];
-	int i, k, n = getgroups(PRIVILEGE_GROUPS_MAX, have);
+	gid_t have[PRIVILEGE_GROUPS_MAX + PRIVILEGE_MARKS_MAX];
+	int i, k, n = getgroups(PRIVILEGE_GROUPS_MAX + PRIVILEGE_MARKS_MAX, have);
 
 	if (n != p->ngroups)
 		return false;

@@ -10,7 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define PRIVILEGE_GROUPS_MAX 64 /* supplementary */
+#define PRIVILEGE_GROUPS_MAX 64 /* supplementary, of an entry */
+#define PRIVILEGE_MARKS_MAX 1 /* and of the start itself */
 
 struct privilege {
 	uid_t uid;

@@ -19,6 +19,7 @@
 #include "program_table.h"
 
 #define PID_TRIES 4
+#define SWEEP_STARTS 1024 /* starts after which cgroups that outlived their programs are looked for */
 
 int programs_new(struct programs **ret, struct loop *loop, struct keeper_link *keeper, const struct config *config,
 		 struct catalogue *catalogue, const struct program_replies *replies, void *data)
@@ -39,6 +40,8 @@ int programs_new(struct programs **ret, struct loop *loop, struct keeper_link *k
 	p->catalogue = catalogue;
 	p->replies = *replies;
 	p->data = data;
+	cgroups_open(&p->cgroups, config->programs_cgroup);
+	walk_init(&p->walk, loop);
 	for (i = 0; i < PROGRAM_BUCKETS; i++) {
 		list_init(&p->by_key[i]);
 		list_init(&p->by_pid[i]);
@@ -72,6 +75,8 @@ void programs_free(struct programs *p)
 		while (!list_empty(&p->by_key[i]))
 			program_free(container_of(p->by_key[i].next, struct program, by_key));
 	}
+	walk_fini(&p->walk);
+	cgroups_close(&p->cgroups);
 	free(p->instances);
 	free(p);
 }
@@ -282,9 +287,24 @@ static struct program *program_for(struct programs *p, const struct program_owne
 	return pr;
 }
 
-static int spawn_entry(struct programs *p, const struct entry *e, const struct start_request *m, char **argv,
-		       struct spawn *ret)
+/* By which its processes are found when they are to end. The key is its own. */
+static void choose_tree(struct program *pr)
 {
+	struct cgroups *c = &pr->all->cgroups;
+	int r;
+
+	if (pr->key % SWEEP_STARTS == 0)
+		cgroups_sweep(c);
+	r = cgroup_make(c, pr->key, pr->cgroup);
+	if (r < 0)
+		pr->tree.mark = mark_of(pr->key);
+	if (r < 0 && r != -ENOENT)
+		log_warning("program %s: no cgroup could be made: %s", pr->name, strerror(-r));
+}
+
+static int spawn_entry(struct program *pr, const struct entry *e, const struct start_request *m, char **argv)
+{
+	gid_t groups[PRIVILEGE_GROUPS_MAX + PRIVILEGE_MARKS_MAX];
 	struct spawn_plan plan = {
 		.path = e->path,
 		.argv = argv,
@@ -297,14 +317,27 @@ static int spawn_entry(struct programs *p, const struct entry *e, const struct s
 			{
 				.uid = e->uid,
 				.gid = e->gid,
-				.groups = e->groups,
+				.groups = groups,
 				.ngroups = e->ngroups,
 				.caps = e->caps,
 				.no_new_privs = e->no_new_privs,
 			},
 	};
 
-	return spawn_distinct(p, &plan, ret);
+	int r;
+
+	if (e->ngroups > 0)
+		memcpy(groups, e->groups, (size_t)e->ngroups * sizeof(*groups));
+	if (pr->tree.mark != 0)
+		groups[plan.privilege.ngroups++] = pr->tree.mark;
+	r = spawn_distinct(pr->all, &plan, &pr->spawn);
+	if (r < 0 || pr->cgroup[0] == '\0')
+		return r;
+	/* It waits at its gate, and no one has reaped it: the number is its own. */
+	r = cgroup_join(&pr->all->cgroups, pr->cgroup, pr->spawn.pid);
+	if (r < 0)
+		discard(&pr->spawn);
+	return r;
 }
 
 /* Known to the keeper first, then watched, then let go: a monitor that dies in between leaves a child that never ran. */
@@ -332,18 +365,21 @@ static int start(struct programs *p, const struct program_owner *o, uint32_t ser
 
 	if (pr == NULL)
 		return -ENOMEM;
-	r = spawn_entry(p, e, m, argv, &pr->spawn);
+	pr->key = keeper_new_key(p->keeper);
+	choose_tree(pr);
+	r = spawn_entry(pr, e, m, argv);
 	if (r < 0) {
+		cgroup_remove(&p->cgroups, pr->cgroup);
 		free(pr);
 		return r;
 	}
-	pr->key = keeper_new_key(p->keeper);
 	c = client_get(p, o->session);
 	r = c != NULL ? program_add(pr, c) : -ENOMEM;
 	if (r < 0) {
 		if (c != NULL)
 			client_put(c);
 		discard(&pr->spawn);
+		cgroup_remove(&p->cgroups, pr->cgroup);
 		free(pr);
 		return r;
 	}

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "../common/cleanup.h"
 #include "../common/procfd.h"
 
 #ifndef PIDFD_SIGNAL_PROCESS_GROUP
@@ -28,13 +29,7 @@ static void kill_group(const struct program *pr)
 		(void)kill(-pr->spawn.pid, SIGKILL);
 }
 
-void program_kill(struct program *pr)
-{
-	(void)procfd_signal(pr->spawn.pidfd, SIGKILL);
-	kill_group(pr);
-}
-
-static void answer_enders(struct program *pr, uint16_t status)
+void program_answer_enders(struct program *pr, uint16_t status)
 {
 	struct programs *p = pr->all;
 
@@ -46,8 +41,103 @@ static void answer_enders(struct program *pr, uint16_t status)
 		if (status == STATUS_OK)
 			p->replies.terminated(p->data, pr->client->session, serial);
 		else
-			program_failed(p, pr->client->session, serial, status,
-				       "program %s (pid %d) was killed and is still there", pr->name, pr->spawn.pid);
+			program_failed(
+				p, pr->client->session, serial, status,
+				pr->dead ? "program %s (pid %d) has ended, but a process that it started is still there"
+					 : "program %s (pid %d) was killed and is still there",
+				pr->name, pr->spawn.pid);
+	}
+}
+
+/* Its status may be told. */
+static void finish(struct program *pr)
+{
+	pr->exited = true;
+	if (pr->entry >= 0)
+		pr->all->instances[pr->entry]--;
+	/* What it left behind when it ended by itself keeps the cgroup. */
+	cgroup_remove(&pr->all->cgroups, pr->cgroup);
+	if (pr->client == NULL) {
+		program_remove(pr);
+		return;
+	}
+	program_answer_enders(pr, STATUS_OK);
+	wait_program_ended(pr);
+}
+
+static void stop_watching(struct program *pr)
+{
+	loop_del(pr->all->loop, &pr->events);
+	close_fd(&pr->events.fd);
+	walk_remove(&pr->all->walk, &pr->tree);
+}
+
+/* If all of what was killed has ended. The last thing done with @pr: that may have been the end of it. */
+static void settle(struct program *pr)
+{
+	if (!pr->dead || !pr->tree_gone)
+		return;
+	timer_cancel(pr->all->loop, &pr->timer);
+	pr->phase = PHASE_NONE;
+	if (!pr->exited) {
+		finish(pr);
+		return;
+	}
+	cgroup_remove(&pr->all->cgroups, pr->cgroup);
+	program_answer_enders(pr, STATUS_OK);
+}
+
+static void check_cgroup(struct program *pr)
+{
+	if (!cgroup_is_empty(pr->events.fd))
+		return;
+	stop_watching(pr);
+	pr->tree_gone = true;
+}
+
+static void on_events(struct source *s, uint32_t events)
+{
+	struct program *pr = container_of(s, struct program, events);
+
+	(void)events;
+	check_cgroup(pr);
+	settle(pr);
+}
+
+static void on_marked_gone(struct marked *m)
+{
+	struct program *pr = container_of(m, struct program, tree);
+
+	pr->tree_gone = true;
+	settle(pr);
+}
+
+static void watch_cgroup(struct program *pr)
+{
+	int fd = cgroup_events(&pr->all->cgroups, pr->cgroup);
+
+	if (fd >= 0) {
+		pr->events = (struct source){.fd = fd, .ready = on_events};
+		(void)loop_add(pr->all->loop, &pr->events, EPOLLPRI);
+		check_cgroup(pr);
+	} else if (fd == -ENOENT) {
+		/* Only an empty one can be removed. */
+		pr->tree_gone = true;
+	}
+}
+
+/* Where nothing can be watched, the deadline comes. */
+static void watch_tree(struct program *pr)
+{
+	stop_watching(pr);
+	pr->tree_gone = false;
+	if (pr->cgroup[0] != '\0') {
+		watch_cgroup(pr);
+	} else if (pr->tree.mark != 0) {
+		pr->tree.gone = on_marked_gone;
+		walk_add(&pr->all->walk, &pr->tree);
+	} else {
+		pr->tree_gone = true;
 	}
 }
 
@@ -55,35 +145,51 @@ static void on_timer(struct timer *t)
 {
 	struct program *pr = container_of(t, struct program, timer);
 
-	if (pr->phase == PHASE_KILLED) {
-		pr->phase = PHASE_STILL_THERE;
-		log_warning("program %s: pid %d does not end although it was killed", pr->name, pr->spawn.pid);
-		answer_enders(pr, STATUS_STILL_THERE);
+	if (pr->phase != PHASE_KILLED) {
+		program_kill(pr);
 		return;
 	}
+	pr->phase = PHASE_STILL_THERE;
+	log_warning("program %s: pid %d: %s although it was killed", pr->name, pr->spawn.pid,
+		    pr->dead ? "a process that it started does not end" : "it does not end");
+	/* Whoever terminates it again has it looked for again. */
+	stop_watching(pr);
+	program_answer_enders(pr, STATUS_STILL_THERE);
+	if (pr->dead && !pr->exited)
+		finish(pr);
+}
+
+void program_kill(struct program *pr)
+{
 	pr->phase = PHASE_KILLED;
-	program_kill(pr);
-	timer_set(pr->all->loop, t, PROGRAM_LAST_WORD_MS);
+	pr->timer.expired = on_timer;
+	timer_set(pr->all->loop, &pr->timer, PROGRAM_LAST_WORD_MS);
+	(void)procfd_signal(pr->spawn.pidfd, SIGKILL);
+	kill_group(pr);
+	if (pr->cgroup[0] != '\0')
+		(void)cgroup_kill(&pr->all->cgroups, pr->cgroup);
+	watch_tree(pr);
+	settle(pr);
 }
 
 void program_end(struct program *pr)
 {
 	if (pr->phase == PHASE_GRACE || pr->phase == PHASE_KILLED)
 		return;
-	pr->timer.expired = on_timer;
 	if (pr->phase == PHASE_STILL_THERE) {
-		on_timer(&pr->timer);
+		program_kill(pr);
 		return;
 	}
-	pr->phase = PHASE_GRACE;
 	if (pr->state == PROGRAM_RUNNING) {
 		pr->state = PROGRAM_TERMINATING;
 		program_keep(pr, -1);
 	}
 	if (pr->grace_ms == 0 || pr->stop_signal == SIGKILL) {
-		on_timer(&pr->timer);
+		program_kill(pr);
 		return;
 	}
+	pr->phase = PHASE_GRACE;
+	pr->timer.expired = on_timer;
 	(void)procfd_signal(pr->spawn.pidfd, pr->stop_signal);
 	/* A stopped program would not notice the other. */
 	(void)procfd_signal(pr->spawn.pidfd, SIGCONT);
@@ -92,24 +198,19 @@ void program_end(struct program *pr)
 
 void program_ended(struct program *pr, uint32_t status)
 {
-	if (pr->exited)
+	if (pr->dead)
 		return;
 	log_debug("program %s: pid %d ended with status 0x%x", pr->name, pr->spawn.pid, status);
 	loop_del(pr->all->loop, &pr->exit);
-	timer_cancel(pr->all->loop, &pr->timer);
-	pr->exited = true;
+	pr->dead = true;
 	pr->status = status;
-	if (pr->entry >= 0)
-		pr->all->instances[pr->entry]--;
-	/* What was to end, ends with all that it has started. */
-	if (pr->phase != PHASE_NONE)
-		kill_group(pr);
-	if (pr->client == NULL) {
-		program_remove(pr);
-		return;
-	}
-	answer_enders(pr, STATUS_OK);
-	wait_program_ended(pr);
+	/* What was to end, ends with all that it has started: its status waits for that, a little. */
+	if (pr->phase == PHASE_NONE)
+		finish(pr);
+	else if (pr->phase == PHASE_KILLED)
+		settle(pr);
+	else
+		program_kill(pr);
 }
 
 static uint32_t wait_word(const siginfo_t *info)
@@ -131,7 +232,7 @@ static void on_exit_ready(struct source *s, uint32_t events)
 	if (waitid((idtype_t)P_PIDFD, (id_t)pr->spawn.pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0) {
 		/* Nobody else reaps children of this process: without a status there is nothing that could be answered. */
 		log_error("program %s: the status of pid %d is lost", pr->name, pr->spawn.pid);
-		answer_enders(pr, STATUS_OK);
+		program_answer_enders(pr, STATUS_OK);
 		program_remove(pr);
 		return;
 	}
@@ -158,7 +259,7 @@ void programs_terminate(struct programs *p, uint64_t session, uint32_t serial, c
 			       m->pid);
 		return;
 	}
-	if (pr->exited) {
+	if (pr->exited && pr->phase == PHASE_NONE) {
 		p->replies.terminated(p->data, session, serial);
 		return;
 	}

@@ -8,9 +8,10 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
-#define RECORD_VERSION 1
-#define RECORD_MAX (32 + ROOT_PROGRAM_MAX)
+#define RECORD_VERSION 2 /* 1 had neither cgroup nor mark */
+#define RECORD_MAX (40 + ROOT_PROGRAM_MAX + CGROUP_NAME_MAX)
 #define SIGNAL_MAX 64
 
 struct record {
@@ -21,6 +22,8 @@ struct record {
 	uint16_t stop_signal;
 	uint32_t grace_ms;
 	struct str name;
+	struct str cgroup;
+	uint32_t mark;
 };
 
 static void put_record(struct wire_wr *w, const struct record *r)
@@ -33,6 +36,18 @@ static void put_record(struct wire_wr *w, const struct record *r)
 	wire_put_u16(w, r->stop_signal);
 	wire_put_u32(w, r->grace_ms);
 	wire_put_str(w, r->name, ROOT_PROGRAM_MAX);
+	wire_put_str(w, r->cgroup, CGROUP_NAME_MAX);
+	wire_put_u32(w, r->mark);
+}
+
+/* What is killed by it has to be a cgroup that is no one else's. */
+static bool cgroup_is_right(struct str s)
+{
+	char name[CGROUP_NAME_MAX + 1];
+
+	if (s.len == 0)
+		return true;
+	return str_copy(name, sizeof(name), s) && cgroup_valid_name(name) && strchr(name, '/') != NULL;
 }
 
 /* It is our own, but an older or a newer monitor's. */
@@ -50,9 +65,16 @@ static bool get_record(struct str bytes, struct record *r)
 	r->stop_signal = wire_get_u16(&rd);
 	r->grace_ms = wire_get_u32(&rd);
 	wire_get_str(&rd, &r->name, ROOT_PROGRAM_MAX);
-	return wire_rd_done(&rd) == 0 && version == RECORD_VERSION && r->state >= PROGRAM_STARTING &&
+	r->cgroup = (struct str){"", 0};
+	r->mark = 0;
+	if (version > 1) {
+		wire_get_str(&rd, &r->cgroup, CGROUP_NAME_MAX);
+		r->mark = wire_get_u32(&rd);
+	}
+	return wire_rd_done(&rd) == 0 && version >= 1 && version <= RECORD_VERSION && r->state >= PROGRAM_STARTING &&
 	       r->state <= PROGRAM_TERMINATING && r->stop_signal >= 1 && r->stop_signal <= SIGNAL_MAX &&
-	       r->grace_ms <= ENTRY_GRACE_MS_MAX;
+	       r->grace_ms <= ENTRY_GRACE_MS_MAX && (r->mark == 0 || r->mark >= MARK_FIRST) &&
+	       cgroup_is_right(r->cgroup);
 }
 
 void program_keep(struct program *pr, int pidfd)
@@ -65,6 +87,8 @@ void program_keep(struct program *pr, int pidfd)
 		.stop_signal = (uint16_t)pr->stop_signal,
 		.grace_ms = pr->grace_ms,
 		.name = str_of(pr->name),
+		.cgroup = str_of(pr->cgroup),
+		.mark = pr->tree.mark,
 	};
 	struct ipc_item item = {.key = pr->key, .kind = IPC_KIND_PROGRAM, .pid = (uint32_t)pr->spawn.pid};
 	uint8_t bytes[RECORD_MAX];
@@ -86,8 +110,6 @@ static struct program *program_from(struct programs *p, const struct ipc_item *i
 	pr->key = item->key;
 	pr->entry = e != NULL ? (int)(e - p->catalogue->entries) : -1;
 	pr->spawn = (struct spawn){.pid = (pid_t)item->pid, .pidfd = pidfd, .control = -1};
-	pr->exited = item->exited != 0;
-	pr->status = item->status;
 	if (r == NULL)
 		return pr;
 	pr->uid = r->uid;
@@ -96,6 +118,8 @@ static struct program *program_from(struct programs *p, const struct ipc_item *i
 	pr->stop_signal = r->stop_signal;
 	pr->grace_ms = r->grace_ms;
 	(void)str_copy(pr->name, sizeof(pr->name), r->name);
+	(void)str_copy(pr->cgroup, sizeof(pr->cgroup), r->cgroup);
+	pr->tree.mark = r->mark;
 	return pr;
 }
 
@@ -111,17 +135,13 @@ void programs_restore(struct programs *p, const struct ipc_item *item, int pidfd
 	if (!ran) {
 		log_warning("program %s: pid %d is ended: %s", pr->name, pr->spawn.pid,
 			    understood ? "its start was not complete" : "its record is not understood");
-		if (pr->exited)
-			program_remove(pr);
-		else
-			program_kill(pr);
-	} else if (pr->exited && c != NULL) {
-		wait_program_ended(pr);
-	} else if (pr->exited) {
-		program_remove(pr);
+		program_kill(pr);
 	} else if (c == NULL || pr->state == PROGRAM_TERMINATING) {
+		/* Also one that has ended: what it has started may not have. */
 		program_end(pr);
 	}
+	if (item->exited)
+		program_ended(pr, item->status);
 }
 
 void programs_restored(struct programs *p, bool (*session_exists)(void *data, uint64_t session))

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "../common/cleanup.h"
+
 static struct list *bucket(struct list *table, uint64_t n)
 {
 	return &table[n % PROGRAM_BUCKETS];
@@ -143,12 +145,13 @@ struct program *program_new(struct programs *p)
 	pr->entry = -1;
 	pr->state = PROGRAM_STARTING;
 	pr->spawn.pid = pr->spawn.pidfd = pr->spawn.control = -1;
-	pr->control.fd = pr->exit.fd = -1;
+	pr->control.fd = pr->exit.fd = pr->events.fd = -1;
 	list_init(&pr->by_key);
 	list_init(&pr->by_pid);
 	list_init(&pr->of_client);
 	list_init(&pr->of_status);
 	list_init(&pr->enders);
+	list_init(&pr->tree.link);
 	return pr;
 }
 
@@ -191,6 +194,9 @@ void program_free(struct program *pr)
 
 	loop_del(p->loop, &pr->control);
 	loop_del(p->loop, &pr->exit);
+	loop_del(p->loop, &pr->events);
+	close_fd(&pr->events.fd);
+	walk_remove(&p->walk, &pr->tree);
 	timer_cancel(p->loop, &pr->timer);
 	list_remove(&pr->by_key);
 	list_remove(&pr->by_pid);
@@ -210,6 +216,7 @@ void program_remove(struct program *pr)
 	keeper_drop(pr->all->keeper, pr->key);
 	if (pr->child)
 		(void)waitid((idtype_t)P_PIDFD, (id_t)pr->spawn.pidfd, &info, WEXITED | WNOHANG);
+	cgroup_remove(&pr->all->cgroups, pr->cgroup);
 	program_orphan(pr);
 	program_free(pr);
 }

@@ -7,6 +7,8 @@
 
 #include "../../proto/proto.h"
 #include "../common/list.h"
+#include "cgroup.h"
+#include "marked.h"
 #include "program.h"
 #include "spawn.h"
 
@@ -46,7 +48,8 @@ struct program {
 	int entry; /* in the catalogue; -1: not there any more */
 	enum program_state state;
 	bool child; /* of this process; else the keeper reaps it */
-	bool exited, delivered;
+	bool dead; /* has ended; what it has started may still have to */
+	bool exited, delivered; /* its status is there; has been told */
 	uint32_t status; /* its wait(2) word */
 	uint32_t start_serial, wait_serial; /* of the start; of the wait that its status was delivered to */
 	uint32_t grace_ms;
@@ -54,8 +57,11 @@ struct program {
 	enum program_phase phase;
 	struct timer timer;
 	struct list enders;
+	char cgroup[CGROUP_NAME_MAX + 1]; /* below the mount; "": by its mark */
+	struct marked tree; /* mark 0: by its cgroup */
+	bool tree_gone; /* none of its processes is left, since it was killed */
 	struct spawn spawn;
-	struct source control, exit;
+	struct source control, exit, events;
 };
 
 struct user_count {
@@ -71,6 +77,8 @@ struct programs {
 	struct catalogue *catalogue;
 	struct program_replies replies;
 	void *data;
+	struct cgroups cgroups;
+	struct walk walk;
 	uint32_t count;
 	uint32_t *instances; /* of each entry, not exited */
 	struct list by_key[PROGRAM_BUCKETS], by_pid[PROGRAM_BUCKETS];
@@ -108,8 +116,9 @@ void wait_program_gone(struct programs *p, struct client *c,
 /* program_end.c */
 int program_watch(struct program *pr); /* for its exit. 0 or -errno */
 void program_end(struct program *pr); /* stop signal, grace, SIGKILL */
-void program_kill(struct program *pr); /* SIGKILL at once */
+void program_kill(struct program *pr); /* SIGKILL at once, to all that it has started too; may free it if it is dead */
 void program_ended(struct program *pr, uint32_t status);
+void program_answer_enders(struct program *pr, uint16_t status);
 
 /* program_keep.c */
 void program_keep(struct program *pr, int pidfd); /* puts its record; @pidfd -1: a new record for an old key */

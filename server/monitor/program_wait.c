@@ -188,5 +188,6 @@ void programs_ack(struct programs *p, uint64_t session, const struct ack_request
 
 	if (pr == NULL || pr->client == NULL || pr->client->session != session || !pr->exited)
 		return;
+	program_answer_enders(pr, STATUS_STILL_THERE);
 	program_remove(pr);
 }

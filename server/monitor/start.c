@@ -18,6 +18,7 @@
 
 #include "../common/caps.h"
 #include "../common/cleanup.h"
+#include "cgroup.h"
 #include "monitor.h"
 #include "reply.h"
 
@@ -292,6 +293,7 @@ void monitor_start(struct monitor *m, const struct options *options)
 		fatal("the configuration is refused");
 	take_log_level(m);
 	m->socket = monitor_socket(options, m->config);
+	cgroups_prepare(m->config->programs_cgroup);
 	limit_capabilities(m);
 
 	r = loop_init(&m->loop);

@@ -429,6 +429,15 @@ void expect_failure(uint64_t session, uint32_t serial, uint16_t status, const ch
 			 status, text);
 }
 
+void rig_until_none(void)
+{
+	uint64_t until = loop_now_ms() + 20000;
+
+	while (programs_count(programs) > 0 && loop_now_ms() < until)
+		assert_int_equal(loop_once(&loop, 100), 0);
+	assert_int_equal(programs_count(programs), 0);
+}
+
 bool process_exists(pid_t pid)
 {
 	return kill(pid, 0) == 0;

@@ -66,6 +66,8 @@ uint32_t started(uint32_t serial, const char *label);
 uint32_t finished(uint32_t serial, uint32_t pid);
 void expect_failure(uint64_t session, uint32_t serial, uint16_t status, const char *text);
 struct kept *kept_of(uint32_t pid);
+/* All programs have been ended and forgotten: awaited for 20 seconds at most. */
+void rig_until_none(void);
 bool process_exists(pid_t pid);
 void await_file(const char *name);
 

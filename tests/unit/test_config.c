@@ -62,6 +62,7 @@ static void an_empty_file_is_the_defaults(void **state)
 	assert_int_equal(load("", &c), 0);
 	assert_string_equal(c->run_directory, RUNSTATEDIR "/rootbroker");
 	assert_string_equal(c->programs_directory, SYSCONFDIR "/rootbroker/programs.d");
+	assert_string_equal(c->programs_cgroup, "auto");
 	assert_int_equal(c->capability_ceiling, 0);
 	assert_int_equal(c->log_level, LOG_LEVEL_INFO);
 	assert_int_equal(c->prefix_min, 4);
@@ -86,7 +87,8 @@ static void every_key_is_taken(void **state)
 
 	(void)state;
 	NEEDS_TREE();
-	assert_int_equal(load("# comment\n; comment\n[broker]\nrun_directory = /run/x\nprograms = /etc/x\n"
+	assert_int_equal(load("# comment\n; comment\n[broker]\nrun_directory = /run/x\nprograms = "
+			      "/etc/x\nprograms_cgroup = /a.slice/b\n"
 			      "capability_ceiling = cap_net_raw CAP_KILL\nlog_level = debug\nprefix_min = 64\n"
 			      "[limits]\nsessions = 1\nsessions_per_uid = 2\nprograms = 3\nprograms_per_uid = 16384\n"
 			      "[users]\nfrontend_uid = 70001\nresolver_uid = 70002\njoiner_uid = 70003\n"
@@ -100,6 +102,7 @@ static void every_key_is_taken(void **state)
 			 0);
 	assert_string_equal(c->run_directory, "/run/x");
 	assert_string_equal(c->programs_directory, "/etc/x");
+	assert_string_equal(c->programs_cgroup, "/a.slice/b");
 	assert_int_equal(c->capability_ceiling, CAPS_BIT(CAP_NET_RAW) | CAPS_BIT(CAP_KILL));
 	assert_int_equal(c->log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(c->prefix_min, 64);
@@ -192,6 +195,8 @@ static const struct mistake {
 	{2, "from 1 to 16384", "[limits]\nsessions = 18446744073709551617\n"},
 	{2, "from 1 to 16384", "[limits]\nsessions = 5 # many\n"},
 	{2, "from 1 to 64", "[broker]\nprefix_min = 65\n"},
+	{2, "none, auto, or a path", "[broker]\nprograms_cgroup = /a/../b\n"},
+	{2, "none, auto, or a path", "[broker]\nprograms_cgroup = a\n"},
 	{2, "not an absolute path", "[broker]\nrun_directory = run\n"},
 	{2, "not an absolute path", "[broker]\nprograms =\n"},
 	{2, "not an absolute path", "[engine lxc]\ndirectories = /a b\n"},

@@ -188,7 +188,7 @@ static void a_later_change_of_uid_brings_nothing_back(void **state)
 static void a_failing_step_is_named(void **state)
 {
 	const struct privilege p = {64000, 64000, NULL, 0, 0, true};
-	const struct privilege many = {64000, 64000, NULL, PRIVILEGE_GROUPS_MAX + 1, 0, true};
+	const struct privilege many = {64000, 64000, NULL, PRIVILEGE_GROUPS_MAX + PRIVILEGE_MARKS_MAX + 1, 0, true};
 	const struct privilege beyond = {64000, 64000, NULL, 0, CAPS_BIT(NET_RAW), true};
 	const char *step = NULL;
 	int word;

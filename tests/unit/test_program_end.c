@@ -326,7 +326,7 @@ static void programs_of_sessions_that_are_gone_are_ended(void **state)
 	rig_replace(none_exists);
 	rig_keeper_reaps((pid_t)pid);
 	rig_keeper_reaps((pid_t)other);
-	assert_int_equal(programs_count(programs), 0);
+	rig_until_none();
 	assert_int_equal(nkept, 0);
 }
 
@@ -362,7 +362,7 @@ static void a_start_that_was_not_answered_is_undone(void **state)
 	rig_replace(all_exist);
 	rig_keeper_reaps((pid_t)pid);
 	assert_null(note_of(SESSION, 1));
-	assert_int_equal(programs_count(programs), 0);
+	rig_until_none();
 	assert_int_equal(nkept, 0);
 }
 
@@ -387,7 +387,7 @@ static void records_that_are_not_understood_end_the_program(void **state)
 		k->item.record.len = i == len ? len + 1 : i;
 		rig_replace(all_exist);
 		rig_keeper_reaps((pid_t)pid);
-		assert_int_equal(programs_count(programs), 0);
+		rig_until_none();
 		assert_int_equal(nkept, 0);
 		pid = started((uint32_t)(10 + i), "sleep");
 	}
@@ -395,7 +395,7 @@ static void records_that_are_not_understood_end_the_program(void **state)
 	kept_of(pid)->record[0]++;
 	rig_replace(all_exist);
 	rig_keeper_reaps((pid_t)pid);
-	assert_int_equal(programs_count(programs), 0);
+	rig_until_none();
 	pid = started(100, "sleep");
 	for (i = 0; i < len; i++) {
 		struct kept *k = kept_of(pid);
@@ -405,7 +405,7 @@ static void records_that_are_not_understood_end_the_program(void **state)
 		/* Whatever it was taken for: with its session gone it ends. */
 		assert_int_equal(kill((pid_t)pid, SIGKILL), 0);
 		rig_keeper_reaps((pid_t)pid);
-		assert_int_equal(programs_count(programs), 0);
+		rig_until_none();
 		pid = started((uint32_t)(200 + i), "sleep");
 	}
 }

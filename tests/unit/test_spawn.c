@@ -366,7 +366,7 @@ static void failures_come_back_with_step_and_reason(void **state)
 	plan.directory = tree_path("private");
 	fails(&plan, SPAWN_SETUP_FAILED, "entering its directory: Permission denied");
 	plan.directory = "/";
-	plan.privilege.ngroups = PRIVILEGE_GROUPS_MAX + 1;
+	plan.privilege.ngroups = PRIVILEGE_GROUPS_MAX + PRIVILEGE_MARKS_MAX + 1;
 	fails(&plan, SPAWN_SETUP_FAILED, "supplementary groups: Invalid argument");
 }
 
