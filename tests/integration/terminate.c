@@ -2,18 +2,27 @@
 /*
  * terminate SOCKET LABEL exit|signal NUMBER OUTPUT: starts a program, reads its output until OUTPUT was seen (if it is
  * not empty), terminates it, and waits: the status must be the given one. Also that nobody else's child, nor its own
- * twice, can be waited for or terminated.
+ * twice, can be waited for or terminated. Says how long the termination took.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "rootbroker.h"
 
 static int failures;
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void want(const char *what, int got, int expected)
 {
@@ -27,6 +36,7 @@ int main(int argc, char **argv)
 {
 	int fd, other, pid, infd, outfd, status = 0, r;
 	char c, text[256];
+	long begin;
 
 	if (argc != 6)
 		return 2;
@@ -48,7 +58,9 @@ int main(int argc, char **argv)
 	want("terminate by another connection", rootProcessTerminate(other, pid), -ECHILD);
 	want("terminate of PID 1", rootProcessTerminate(fd, 1), -ECHILD);
 	want("terminate of this very process", rootProcessTerminate(fd, getpid()), -ECHILD);
+	begin = now_ms();
 	want("terminate", rootProcessTerminate(fd, pid), 0);
+	printf("terminated in %ld ms\n", now_ms() - begin);
 	want("wait", rootProcessWait(fd, pid, &status), pid);
 	if (!strcmp(argv[3], "exit")) {
 		want("exited", WIFEXITED(status), 1);
