@@ -25,8 +25,9 @@ struct marked {
 	struct list link;
 	gid_t mark;
 	void (*gone)(struct marked *m); /* called once; no longer in the walk */
-	bool fresh, seen;
-	int empty;
+	bool fresh; /* came while a pass was going on, which says nothing about it */
+	bool seen; /* alive in this pass */
+	int empty; /* passes without any, in a row */
 };
 
 /* One walk over /proc for all of them, a slice at a time: the monitor has others to serve. */

@@ -323,7 +323,6 @@ static int spawn_entry(struct program *pr, const struct entry *e, const struct s
 				.no_new_privs = e->no_new_privs,
 			},
 	};
-
 	int r;
 
 	if (e->ngroups > 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <dirent.h>
@@ -370,6 +371,65 @@ static void frozen_ones_end(void **state)
 	assert_true(status == SIGTERM || status == SIGKILL);
 }
 
+/* As one that the service manager put into @below of the subtree: where its programs go, or "". */
+static void auto_from(const char *below, char *ret, size_t size)
+{
+	char name[128];
+	int out[2], word;
+	ssize_t n;
+	pid_t pid;
+
+	assert_int_equal(pipe(out), 0);
+	pid = fork();
+	if (pid == 0) {
+		autoclose int fd = -1;
+		struct cgroups c;
+
+		(void)snprintf(name, sizeof(name), "%s/cgroup.procs", below);
+		fd = open(in_subtree(name), O_WRONLY | O_CLOEXEC);
+		if (write(fd, "0", 1) != 1)
+			_exit(1);
+		cgroups_prepare("auto");
+		cgroups_open(&c, "auto");
+		(void)!write(out[1], c.base, strlen(c.base));
+		if (c.base[0] != '\0')
+			(void)unlinkat(c.mount, c.base, AT_REMOVEDIR);
+		_exit(0);
+	}
+	(void)close(out[1]);
+	n = read(out[0], ret, size - 1);
+	(void)close(out[0]);
+	assert_int_equal(waitpid(pid, &word, 0), pid);
+	assert_int_equal(word, 0);
+	ret[n] = '\0';
+}
+
+static void auto_is_what_was_delegated(void **state)
+{
+	char got[256], want[256];
+
+	(void)state;
+	NEEDS_TREE();
+	assert_int_equal(mkdir(in_subtree("unit"), 0755), 0);
+	assert_int_equal(mkdir(in_subtree("unit/broker"), 0755), 0);
+	assert_int_equal(mkdir(in_subtree("unit/other"), 0755), 0);
+	auto_from("unit", got, sizeof(got));
+	assert_string_equal(got, "");
+	auto_from("unit/broker", got, sizeof(got));
+	assert_string_equal(got, "");
+	assert_int_equal(setxattr(in_subtree("unit"), "trusted.delegate", "1", 1, 0), 0);
+	(void)snprintf(want, sizeof(want), "%s/unit/programs", subtree + 1);
+	auto_from("unit", got, sizeof(got));
+	assert_string_equal(got, want);
+	auto_from("unit/broker", got, sizeof(got));
+	assert_string_equal(got, want);
+	auto_from("unit/other", got, sizeof(got));
+	assert_string_equal(got, "");
+	assert_int_equal(rmdir(in_subtree("unit/other")), 0);
+	assert_int_equal(rmdir(in_subtree("unit/broker")), 0);
+	assert_int_equal(rmdir(in_subtree("unit")), 0);
+}
+
 static void only_paths_that_stay_below_the_mount_are_taken(void **state)
 {
 	static const char *const bad[] = {"", "/", "x", "x/y", "//", "/a//b", "/a/", "/..", "/a/../b", "/a/./b", "/.x"};
@@ -403,6 +463,7 @@ int main(int argc, char **argv)
 		BOTH(they_end_although_the_program_was_reaped_between_two_monitors),
 		BOTH(what_a_program_leaves_when_it_ends_by_itself_stays),
 		cmocka_unit_test_setup_teardown(frozen_ones_end, with_cgroup, finish_test),
+		cmocka_unit_test_setup_teardown(auto_is_what_was_delegated, with_cgroup, finish_test),
 		cmocka_unit_test(only_paths_that_stay_below_the_mount_are_taken),
 	};
 
