@@ -371,6 +371,55 @@ static void frozen_ones_end(void **state)
 	assert_true(status == SIGTERM || status == SIGKILL);
 }
 
+#define FREEZER "/sys/fs/cgroup/freezer"
+
+static void put(const char *dir, const char *file, const char *text)
+{
+	char path[256];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	(void)close(fd);
+}
+
+/* What the first version has frozen ends when it is thawed, and not before. */
+static void what_cannot_end_is_still_there(void **state)
+{
+	char dir[128], text[16];
+	uint32_t pid;
+	pid_t pids[31];
+
+	(void)state;
+	NEEDS_TREE();
+	if (access(FREEZER "/cgroup.procs", W_OK) < 0)
+		skip();
+	(void)snprintf(dir, sizeof(dir), FREEZER "%s", subtree);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	pid = started(1, "tree");
+	await_said(pids, 31);
+	(void)snprintf(text, sizeof(text), "%d", pids[0]);
+	put(dir, "cgroup.procs", text);
+	put(dir, "freezer.state", "FROZEN");
+	terminate(SESSION, 3, pid);
+	expect_failure(SESSION, 3, STATUS_STILL_THERE, "a process that it started is still there");
+	assert_int_equal(count_alive(pids, 31), 1);
+	/* Its status does not wait for ever. */
+	wait_for(SESSION, 4, pid, 0);
+	assert_int_equal(answer_to(SESSION, 4)->answer, WAITED);
+	terminate(SESSION, 5, pid);
+	turn(20);
+	assert_null(note_of(SESSION, 5));
+	put(dir, "freezer.state", "THAWED");
+	assert_int_equal(answer_to(SESSION, 5)->answer, TERMINATED);
+	assert_int_equal(count_alive(pids, 31), 0);
+	terminate(SESSION, 6, pid);
+	assert_int_equal(answer_to(SESSION, 6)->answer, TERMINATED);
+	ack(SESSION, answer_to(SESSION, 4)->instance);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 /* As one that the service manager put into @below of the subtree: where its programs go, or "". */
 static void auto_from(const char *below, char *ret, size_t size)
 {
@@ -462,6 +511,7 @@ int main(int argc, char **argv)
 		BOTH(they_end_under_a_new_monitor),
 		BOTH(they_end_although_the_program_was_reaped_between_two_monitors),
 		BOTH(what_a_program_leaves_when_it_ends_by_itself_stays),
+		BOTH(what_cannot_end_is_still_there),
 		cmocka_unit_test_setup_teardown(frozen_ones_end, with_cgroup, finish_test),
 		cmocka_unit_test_setup_teardown(auto_is_what_was_delegated, with_cgroup, finish_test),
 		cmocka_unit_test(only_paths_that_stay_below_the_mount_are_taken),
