@@ -87,7 +87,7 @@ is "$(field "$monitor" Threads)" 1 "monitor: one thread"
 bounding=$((16#$(field "$monitor" CapBnd)))
 # CAP_NET_ADMIN, NET_RAW, SYS_MODULE, SYS_RAWIO, SYS_BOOT, SYS_TIME, MKNOD, AUDIT_CONTROL, MAC_ADMIN, BPF
 is $((bounding & 16#$(cap 12 13 16 17 22 25 27 30 33 39))) 0 "monitor: bounding set without what neither it nor a program needs"
-only_descriptors monitor 'socket|anon_inode:(\[(eventpoll|signalfd|timerfd|pidfd)\]|inotify)|pidfd:.*|/proc|pipe'
+only_descriptors monitor 'socket|anon_inode:(\[(eventpoll|signalfd|timerfd|pidfd)\]|inotify)|pidfd:.*|/proc|/sys/fs/cgroup(/unified)?|pipe'
 
 all_confined
 
