@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "policy.h"
 
+#include <linux/sockios.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 
 #define CALL(name)                   \
 	{                            \
@@ -15,6 +17,7 @@ static const struct sandbox_call calls[] = {
 	CALL(sendmsg),
 	CALL(shutdown),
 	CALL(close),
+	{SCMP_SYS(ioctl), true, SIOCOUTQ}, /* what a client has not read yet */
 	/* waiting, and asking pidfds */
 	CALL(epoll_wait),
 	CALL(epoll_pwait),

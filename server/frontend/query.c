@@ -227,6 +227,10 @@ static void tell_record(struct frontend *f, struct query *q, const struct record
 	bool with_pidfd = alive && (q->flags & GET_PIDFD);
 	struct wire_wr w;
 
+	if (with_pidfd && !session_take_pidfd(q->session)) {
+		refuse(q, STATUS_TRY_AGAIN, "earlier answers with descriptors are not read yet");
+		return;
+	}
 	begin(f, q, &w, MSG_CONTAINER);
 	(void)put_container_record(&w, &m);
 	/* The index has it still: what is let go is the question. */

@@ -2,10 +2,12 @@
 #include "session.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -210,6 +212,18 @@ bool session_send(struct session *s, const struct wire_wr *w, const int *fds, in
 	else
 		session_end(s, strerror(-r));
 	return false;
+}
+
+bool session_take_pidfd(struct session *s)
+{
+	int unread = 0;
+
+	if (ioctl(s->source.fd, SIOCOUTQ, &unread) == 0 && unread == 0)
+		s->pidfds = 0;
+	if (s->pidfds == SESSION_PIDFDS_MAX)
+		return false;
+	s->pidfds++;
+	return true;
 }
 
 void session_unasked(struct session *s)

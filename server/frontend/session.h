@@ -17,6 +17,8 @@
 
 #define SESSION_BUCKETS 4096
 #define SESSION_HELLO_TIMEOUT_MS 10000
+/* Descriptors in flight count against our uid, whoever does not take them out: without a limit, none would be left for the joiner. */
+#define SESSION_PIDFDS_MAX 4
 
 struct frontend;
 struct outgoing;
@@ -35,6 +37,7 @@ struct session {
 	uint32_t rights, prefix_min;
 	enum session_state state;
 	unsigned in_flight;
+	unsigned pidfds; /* sent since it had last read everything */
 	bool paused;
 	struct outgoing *outgoing; /* a record that waits for room towards the monitor, or NULL */
 	uint64_t hello_deadline_ms;
@@ -71,6 +74,8 @@ void session_update(struct session *s);
  */
 bool session_send(struct session *s, const struct wire_wr *w, const int *fds, int nfds);
 bool session_answer(struct session *s, const struct wire_wr *w, const int *fds, int nfds);
+/* May it be sent a descriptor? Not while it has unread ones. True counts. */
+bool session_take_pidfd(struct session *s);
 /* The request that was read last is not waited for like others: it makes room for another at once. */
 void session_unasked(struct session *s);
 /* MSG_ERROR as the answer; what is not printable in the detail becomes '?'. */

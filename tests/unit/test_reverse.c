@@ -282,13 +282,40 @@ static void test_pidfd(void **state)
 	expect_container(2, 20);
 }
 
+static void ask_for_pidfd(uint32_t serial)
+{
+	(void)put_name_request(rig_begin(MSG_CONTAINER_GET, serial),
+			       &(struct name_request){.flags = GET_PIDFD, .name = STR("web")});
+	rig_send(&rig, rig.client, NULL, 0);
+}
+
+static void expect_pidfd(uint32_t serial)
+{
+	client_expect(rig.client, &reply, MSG_CONTAINER, serial);
+	assert_int_equal(reply.nfds, 1);
+	(void)close(reply.fds[0]);
+}
+
+static void test_pidfds_unread(void **state)
+{
+	(void)state;
+	/* Twice: who has read them may have as many again. */
+	for (int round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i <= SESSION_PIDFDS_MAX; i++)
+			ask_for_pidfd(i);
+		for (uint32_t i = 0; i < SESSION_PIDFDS_MAX; i++)
+			expect_pidfd(i);
+		client_expect_error(rig.client, SESSION_PIDFDS_MAX, STATUS_TRY_AGAIN, "not read");
+	}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_process),  T(test_window), T(test_resolver_is_replaced),   T(test_timeout),
-		T(test_nonsense), T(test_facts),  T(test_facts_of_what_vanished), T(test_cgroup),
-		T(test_pidfd),
+		T(test_process),  T(test_window),        T(test_resolver_is_replaced),   T(test_timeout),
+		T(test_nonsense), T(test_facts),         T(test_facts_of_what_vanished), T(test_cgroup),
+		T(test_pidfd),    T(test_pidfds_unread),
 	};
 
 	return cmocka_run_group_tests_name("reverse", tests, NULL, NULL);
