@@ -80,6 +80,9 @@ size_t claim_own_cgroup(const struct claim *claim, const char *path)
 		own = is_in(path, len, claimed) ? claimed.len + 1 : 0;
 	else
 		own = up_to_payload(path);
+	/* What is not his to give away is not his container's either, or he would have all processes in it. */
+	if (own && own < len && claim->owner && !owner_has_cgroup(claim->owner, path, own))
+		own = 0;
 	return own ? own : len;
 }
 

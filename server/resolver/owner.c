@@ -3,12 +3,18 @@
 #include "owner.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "../../include/rootbroker.h"
 #include "../common/log.h"
 #include "../common/procfd.h"
 #include "mem.h"
+
+#define CGROUPS "/sys/fs/cgroup"
 
 /* --- The monitor's argument -------------------------------------------------------------------------------------- */
 
@@ -137,6 +143,22 @@ int owner_check(const struct owner *o, int proc, pid_t pid, const struct proc_st
 	 * the user namespace in which his engine works, and from which it starts containers that have a smaller one. */
 	r = check_map(o, proc, stat->ppid, &own);
 	return r < 0 || own ? r : -EPERM;
+}
+
+bool owner_has_cgroup(const struct owner *o, const char *path, size_t len)
+{
+	/* Of version 2, alone or beside version 1, and the hierarchies of that from which a cgroup is told. */
+	static const char *const mounts[] = {"", "/unified", "/systemd", "/freezer", "/memory", "/devices"};
+	char full[sizeof(CGROUPS) + 16 + ROOT_CGROUP_MAX];
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]) && len <= ROOT_CGROUP_MAX; i++) {
+		(void)snprintf(full, sizeof(full), CGROUPS "%s%.*s", mounts[i], (int)len, path);
+		if (fstatat(AT_FDCWD, full, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
+		    owner_has(o, st.st_uid, 1))
+			return true;
+	}
+	return false;
 }
 
 /* --- What he costs ----------------------------------------------------------------------------------------------- */

@@ -54,6 +54,9 @@ bool owner_has(const struct owner *o, uint32_t first, uint32_t count);
 /* Is the process, pinned by the caller, in a user namespace that is made of his uids alone, and run by one? 0; -EPERM: no; -errno. */
 int owner_check(const struct owner *o, int proc, pid_t pid, const struct proc_stat *stat);
 
+/* Was the cgroup, a path within a hierarchy, given to him? Whatever is below such a one is his, too. */
+bool owner_has_cgroup(const struct owner *o, const char *path, size_t len);
+
 /* One more container; false (said once) if he has too many. owner_give() takes it off. */
 bool owner_take(struct owner *o);
 void owner_give(struct owner *o);

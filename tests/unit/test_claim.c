@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is defended: nothing counts as a container's process but the one that the claim is about, alive, and where it should be. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -9,12 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "../../server/common/procfd.h"
 #include "../../server/resolver/claim.h"
+#include "../../server/resolver/owner.h"
 #include "resolver_rig.h"
 
 static int proc;
@@ -126,6 +129,39 @@ static void the_containers_own_cgroup_is_the_claims_or_the_whole(void **state)
 	assert_int_equal(claim_own_cgroup(&(struct claim){.cgroup = deep}, deep), ROOT_CGROUP_MAX);
 }
 
+static void a_users_container_has_no_cgroup_that_is_not_his(void **state)
+{
+	DIR *dir = opendir("/sys/fs/cgroup");
+	char own[300] = "/nowhere", path[310];
+	struct owner user = {.uid = 54321};
+	struct claim claim = {.cgroup = own, .owner = &user};
+	struct stat st = {.st_uid = 0};
+	bool found = false;
+	struct dirent *e;
+
+	(void)state;
+	assert_non_null(dir);
+	/* Whosever it is: he who has it may say so, and another may not. */
+	while (!found && (e = readdir(dir))) {
+		found = e->d_name[0] != '.' && fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			S_ISDIR(st.st_mode);
+		if (found)
+			(void)snprintf(own, sizeof(own), "/%s", e->d_name);
+	}
+	(void)closedir(dir);
+	(void)snprintf(path, sizeof(path), "%s/x", own);
+	user.uid = st.st_uid + 54321;
+	assert_int_equal(claim_own_cgroup(&claim, path), strlen(path));
+	assert_int_equal(claim_own_cgroup(&claim, own), strlen(own));
+	claim.unit = own + 1; /* "user.slice" is in everybody's path */
+	assert_int_equal(claim_own_cgroup(&claim, path), strlen(path));
+	user.uid = st.st_uid;
+	if (found)
+		assert_int_equal(claim_own_cgroup(&claim, path), strlen(own));
+	claim.owner = NULL;
+	assert_int_equal(claim_own_cgroup(&claim, path), strlen(own));
+}
+
 static void facts_are_the_kernels(void **state)
 {
 	struct init init = INIT_NONE;
@@ -204,6 +240,7 @@ int main(void)
 		cmocka_unit_test(a_hint_is_the_cgroup_or_above_it_at_a_component),
 		cmocka_unit_test(real_layouts_agree),
 		cmocka_unit_test(the_containers_own_cgroup_is_the_claims_or_the_whole),
+		cmocka_unit_test(a_users_container_has_no_cgroup_that_is_not_his),
 		cmocka_unit_test(facts_are_the_kernels),
 		cmocka_unit_test(pids_that_no_container_has),
 		cmocka_unit_test(a_descriptor_alone_will_do),
