@@ -7,6 +7,7 @@
 #include "../common/cleanup.h"
 #include "../common/procfd.h"
 #include "claim.h"
+#include "owner.h"
 
 /* A process that keeps its number while we look. */
 struct pinned {
@@ -78,13 +79,16 @@ static const struct known *by_cgroup(const struct published *p, const char *text
 	return best;
 }
 
-/* Whoever started it is in its cgroup, too: then so is the rest of his session. */
+/* Whoever started it is in its cgroup, too: then so is the rest of his session. Of a user's that can be hidden, by another parent:
+ * but he makes cgroups only in those that are his, and one that all users are in is root's. */
 static bool is_shared_by_parent(const struct known *k, int proc, char *text, size_t size)
 {
 	char cgroup[4096 + 1];
 	struct proc_stat st;
 	ssize_t len;
 
+	if (k->m.user.len && !owner_has_cgroup(&(struct owner){.uid = k->m.owner}, k->m.cgroup.p, k->m.cgroup.len))
+		return true;
 	if (!str_copy(cgroup, sizeof(cgroup), k->m.cgroup) || proc_read_stat(proc, (pid_t)k->m.pid, &st) < 0)
 		return true;
 	len = proc_read_cgroup_text(proc, st.ppid, text, size);

@@ -140,6 +140,25 @@ static void shared_cgroups_tell_nothing(void **state)
 	assert_int_equal(find(child[2].pid), 10);
 }
 
+static void a_users_container_has_no_cgroup_that_is_roots(void **state)
+{
+	struct container_record m = {.rid = 10, .owner = 54321, .engine = STR("crun"), .id = STR("x")};
+
+	(void)state;
+	m.user = STR("mallory");
+	m.pid = (uint32_t)child[0].pid;
+	m.cgroup = STR("/user.slice-of-all");
+	process(0, 1, "5:devices:/user.slice-of-all\n0::/\n");
+	process(1, 1, "5:devices:/user.slice-of-all\n0::/\n");
+	process(2, child[0].pid, "5:devices:/user.slice-of-all\n0::/\n");
+	published_put(&published, &m, pidfds[0]);
+	assert_int_equal(find(child[0].pid), 10);
+	assert_int_equal(find(child[1].pid), 0);
+	assert_int_equal(find(child[2].pid), 10); /* by its ancestor */
+	put(10, 0, "/user.slice-of-all"); /* of the system's engines it would be */
+	assert_int_equal(find(child[1].pid), 10);
+}
+
 static void by_ancestor(void **state)
 {
 	(void)state;
@@ -383,8 +402,13 @@ int main(void)
 #define P(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define C(f) cmocka_unit_test_setup_teardown(f, setup_channel, teardown_channel)
 	const struct CMUnitTest tests[] = {
-		P(by_cgroup),        P(shared_cgroups_tell_nothing),         P(by_ancestor),
-		P(what_is_in_none),  C(questions_are_answered_after_a_look), C(facts_have_sources),
+		P(by_cgroup),
+		P(shared_cgroups_tell_nothing),
+		P(a_users_container_has_no_cgroup_that_is_roots),
+		P(by_ancestor),
+		P(what_is_in_none),
+		C(questions_are_answered_after_a_look),
+		C(facts_have_sources),
 		C(nonsense_ends_it),
 	};
 
