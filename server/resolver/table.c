@@ -186,6 +186,7 @@ static void keep_ended(struct table *t, struct entry *e)
 
 	if (e->init.pidfd < 0 || procfd_alive(e->init.pidfd))
 		return;
+	forget_ended(t, e);
 	e->ended = take_fd(&e->init.pidfd);
 	if (epoll_ctl(t->ends_fd, EPOLL_CTL_MOD, e->ended, &ev) < 0)
 		forget_ended(t, e);

@@ -158,6 +158,35 @@ static void how_it_ended_is_known_once_it_is_reaped(void **state)
 	SAID("-;");
 }
 
+static void an_end_that_comes_again_leaves_nothing_behind(void **state)
+{
+	struct entry e = {0}, other = {0};
+	struct init late = INIT_NONE;
+	struct rig_child c;
+
+	(void)state;
+	child_start(&c);
+	table_add(&table, &e, &crun, "a");
+	run(&e, &c);
+	/* looked at while it lived, and said when its end was known */
+	assert_int_equal(claim_check(proc,
+				     &(struct claim){.pid = c.pid, .has_start = true, .start_ticks = c.start_ticks},
+				     &late),
+			 0);
+	child_zombie(&c);
+	flush();
+	table_set_running(&table, &e, ROOT_CONTAINER_RUNNING, &late);
+	flush();
+	table_remove(&table, &e);
+	flush();
+	said[0] = '\0';
+	memset(&e, 0xff, sizeof(e)); /* as memory that is another's by now: nothing may come of the hang-up */
+	child_end(&c);
+	table_add(&table, &other, &crun, "b");
+	SAID("+crun:b 5;");
+	table_remove(&table, &other);
+}
+
 static void a_status_is_the_wait_word(void **state)
 {
 	uint32_t status = 0;
@@ -389,6 +418,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(how_it_ended_is_known_once_it_is_reaped),
+		T(an_end_that_comes_again_leaves_nothing_behind),
 		T(a_status_is_the_wait_word),
 		T(an_end_comes_before_the_removal_and_before_the_next_one),
 		T(another_live_process_is_told_after_an_end),
