@@ -273,7 +273,8 @@ int rootContainerOfProcess(int fd, int pid, struct root_container *record, size_
 
 /**
  * rootContainerOfCGroup() - whose cgroup is it?
- * @cgroup:	path below the cgroup mount, beginning with '/', as of /proc/PID/cgroup: a container's own, or one below that
+ * @cgroup:	path below the cgroup mount, beginning with '/', as of /proc/PID/cgroup: a container's own, or one below that.
+ *		A user's container has one of its own only below "user-UID.slice"
  * @len:	length of @cgroup in bytes, 1 to ROOT_CGROUP_MAX
  *
  * Return: 0, or

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -171,6 +172,20 @@ static bool named_by_id(const struct record *r)
 	return r->name.p[before - 1] == '/' && str_eq(r->id, (struct str){r->name.p + before, r->id.len});
 }
 
+/*
+ * A cgroup that stands for its container. A user's engine that was given none leaves its containers in one that they share with others,
+ * even with everybody; what is below "user-UID.slice" was given to him.
+ */
+static bool has_own_cgroup(const struct record *r)
+{
+	char slice[32];
+	size_t n = (size_t)snprintf(slice, sizeof(slice), "/user-%u.slice/", r->owner);
+
+	if (r->pidfd < 0 || r->cgroup.len <= 1)
+		return false;
+	return !r->user.len || memmem(r->cgroup.p, r->cgroup.len, slice, n);
+}
+
 #define PLACES_MAX (4 + 2 * 3)
 
 /* The arrays that have, or are to have, @r. */
@@ -184,7 +199,7 @@ static size_t places_of(struct index *ix, const struct record *r, struct sorted 
 	ret[n++] = &ix->generations;
 	if (r->owner)
 		ret[n++] = &ix->users;
-	if (r->pidfd >= 0 && r->cgroup.len > 1)
+	if (has_own_cgroup(r))
 		ret[n++] = &ix->cgroups;
 	for (size_t i = 0; i < (r->owner ? 2 : 1); i++) {
 		ret[n++] = &sets[i]->ids;

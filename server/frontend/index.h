@@ -47,7 +47,7 @@ struct engine_index {
 struct index {
 	struct sorted rids;
 	struct sorted users; /* all but the system's */
-	struct sorted cgroups; /* of those that run, but for "/" */
+	struct sorted cgroups; /* of those that run and have one of their own */
 	struct sorted generations;
 	struct engine_index engines[INDEX_ENGINES_MAX];
 	unsigned nengines;

@@ -465,6 +465,8 @@ static long found_cgroup(const char *path)
 
 static void test_cgroups(void **state)
 {
+	struct container_record m;
+
 	(void)state;
 	assert_int_equal(found_cgroup("/a"), 0);
 	put_cgroup(1, "/a", true);
@@ -480,6 +482,20 @@ static void test_cgroups(void **state)
 	assert_int_equal(found_cgroup("/a/b/cc"), 1);
 	assert_int_equal(found_cgroup("/a/b.x/z"), 1);
 	assert_int_equal(found_cgroup("/a/zzz"), 1);
+	/* A user's, in what he shares with all others; and in what was given to him. */
+	m = record_of(7, "podman", "u1", "u1");
+	m.user = STR("alice");
+	m.owner = 1001;
+	m.cgroup = STR("/user.slice");
+	m.pid = 9;
+	assert_int_equal(index_put(&ix, &m, dup(0)), 0);
+	assert_int_equal(found_cgroup("/user.slice"), 0);
+	assert_int_equal(found_cgroup("/user.slice/user-1002.slice/x"), 0);
+	m.rid = 8;
+	m.id = m.name = STR("u2");
+	m.cgroup = STR("/user.slice/user-1001.slice/user@1001.service/x.scope");
+	assert_int_equal(index_put(&ix, &m, dup(0)), 0);
+	assert_int_equal(found_cgroup("/user.slice/user-1001.slice/user@1001.service/x.scope/y"), 8);
 	assert_int_equal(found_cgroup("/a-b/c"), 3);
 	assert_int_equal(found_cgroup("/a-"), 0);
 	assert_int_equal(found_cgroup("/aa"), 0);
